@@ -1,0 +1,32 @@
+//! `detente`: a 24/7 directory of points of contact and an incident relay between national desks.
+//!
+//! Everything enters as a **command**, is settled as a **record**, and leaves through a
+//! **follower**.
+//!
+//! The modules, in reading order; each uses only those above it.
+
+// -- I. What is true: values in, values out
+pub mod envelope;
+pub mod rules;
+pub mod tlog;
+pub mod units;
+pub mod wire;
+
+// -- II. What is kept
+pub mod codec;
+pub mod journal;
+pub mod tables;
+pub mod views;
+
+// -- III. What happens
+pub mod desk;
+pub mod identity;
+pub mod relay;
+
+// -- IV. Who speaks with it
+pub mod grpc;
+
+// -- V. How it is run
+pub mod cli;
+pub mod config;
+pub mod telemetry;

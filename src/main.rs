@@ -1,0 +1,3 @@
+//! The `detente` program: arguments to subcommand to exit code.
+
+fn main() {}
