@@ -1,1 +1,4 @@
 //! (to come)
+
+pub mod genesis;
+pub mod pki;
