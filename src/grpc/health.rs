@@ -16,6 +16,7 @@ use tonic_health::pb::health_server::Health;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
 use super::trouble::Trouble;
+use crate::relay::Relay;
 
 /// The age of the newest probe, in milliseconds, at which the relay is not serving any more.
 pub const PROBE_AGE_MS_MAX: i64 = 30_000;
@@ -35,6 +36,16 @@ pub(super) trait Pulse: Clone + Send + Sync + 'static {
     fn probe_age_ms(&self) -> i64;
     /// True once the relay has stopped.
     fn stopped(&self) -> bool;
+}
+
+impl Pulse for Relay {
+    fn probe_age_ms(&self) -> i64 {
+        Self::probe_age_ms(self)
+    }
+
+    fn stopped(&self) -> bool {
+        self.why_stopped().is_some()
+    }
 }
 
 /// The service.

@@ -20,22 +20,22 @@ use tonic::transport::server::Connected;
 
 use super::desk_service::DeskDoor;
 use super::directory_service::DirectoryDoor;
-use super::guard::{Admit, Admitted, Guard, GuardLayer};
+use super::follows::Follows;
+use super::guard::{Admit, Guard, GuardLayer};
 use super::health;
 use super::log_service::LogDoor;
 use super::operator_service::OperatorDoor;
 use super::quota::Quota;
-use super::roster::{Peer, Seat};
-use super::{Meter, Roster, status};
-use crate::identity::Denied;
+use super::{Meter, status};
+use crate::identity::trust::ListState;
+use crate::identity::{Connections, Denied, PeerInfo, Trust};
 use crate::relay::Relay;
+use crate::units::Timestamp;
 use crate::wire::DESCRIPTORS;
 use crate::wire::detente::desk::v1::desk_service_server::DeskServiceServer;
 use crate::wire::detente::directory::v1::directory_service_server::DirectoryServiceServer;
 use crate::wire::detente::log::v1::log_service_server::LogServiceServer;
 use crate::wire::detente::operator::v1::operator_service_server::OperatorServiceServer;
-
-pub use super::operator_service::ListStates;
 
 /// What a listener takes.
 #[derive(Debug, Clone)]
@@ -87,13 +87,37 @@ impl Default for Limits {
 /// Four signatures of 2,420 bytes (ML-DSA-44) and their key ids fit.
 const MESSAGE_OVERHEAD_BYTES: usize = 16 << 10;
 
+/// Who may still speak. [`Trust`] is the one; tests have their own.
+pub trait Gate: Send + Sync + 'static {
+    /// Is the certificate of an open connection still good?
+    ///
+    /// # Errors
+    /// Why it is not.
+    fn check(&self, peer: &PeerInfo, now: Timestamp) -> Result<(), Denied>;
+
+    /// How every nation's revocation list stands, by member.
+    fn revocation_lists(&self, now: Timestamp) -> Vec<ListState>;
+}
+
+impl Gate for Trust {
+    fn check(&self, peer: &PeerInfo, now: Timestamp) -> Result<(), Denied> {
+        Self::check(self, peer, now)
+    }
+
+    fn revocation_lists(&self, now: Timestamp) -> Vec<ListState> {
+        Self::revocation_lists(self, now)
+    }
+}
+
 /// The relay's edge: what both listeners share. A clone is the same edge.
 #[derive(Clone)]
 pub struct Edge {
     relay: Relay,
+    gate: Arc<dyn Gate>,
+    connections: Connections,
+    follows: Arc<Follows>,
     limits: Limits,
     meter: Meter,
-    roster: Roster,
     stopping: watch::Receiver<bool>,
 }
 
@@ -118,10 +142,17 @@ pub enum ServeError {
 }
 
 impl Edge {
-    /// The edge of `relay`. Once `stopping` is true, health says so at once, streams end, and the
-    /// listeners take no more connections.
-    pub fn new(relay: Relay, limits: Limits, stopping: watch::Receiver<bool>) -> Self {
-        Self { relay, limits, meter: Meter::new(), roster: Roster::default(), stopping }
+    /// The edge of `relay`. `connections` is the list that `identity::listen` keeps. Once
+    /// `stopping` is true, health says so at once, streams end, and no more connections are taken.
+    pub fn new(
+        relay: Relay,
+        gate: Arc<dyn Gate>,
+        connections: Connections,
+        limits: Limits,
+        stopping: watch::Receiver<bool>,
+    ) -> Self {
+        let follows = Follows::new(limits.follows_of_desk_max);
+        Self { relay, gate, connections, follows, limits, meter: Meter::new(), stopping }
     }
 
     /// What is counted.
@@ -129,37 +160,24 @@ impl Edge {
         &self.meter
     }
 
-    /// Who is connected.
-    pub const fn roster(&self) -> &Roster {
-        &self.roster
-    }
-
-    /// Serves desks over `incoming` until the stop, then drains. `check` is asked on every call
-    /// whether the peer may still speak.
+    /// Serves desks over `incoming` until the stop, then drains.
     ///
     /// # Errors
     /// [`ServeError::Transport`].
-    pub async fn desks<I, IO, C>(&self, incoming: I, check: C) -> Result<(), ServeError>
+    pub async fn desks<I, IO>(&self, incoming: I) -> Result<(), ServeError>
     where
         I: Stream<Item = io::Result<IO>>,
-        IO: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
-        IO::ConnectInfo: Peer + Unpin,
-        C: Fn(&IO::ConnectInfo) -> Result<(), Denied> + Send + Sync + 'static,
+        IO: AsyncRead + AsyncWrite + Connected<ConnectInfo = PeerInfo> + Unpin + Send + 'static,
     {
-        let (cut, cut_receiver) = watch::channel(false);
-        let (roster, relay) = (self.roster.clone(), self.relay.clone());
-        let incoming = incoming
-            .map(move |io| io.map(|io| roster.seat(io, relay.now(), cut_receiver.clone())));
         let serving = self
             .server()
-            .layer(GuardLayer(self.guard(admit(check))))
+            .layer(GuardLayer(self.guard(self.admit())))
             .serve_with_incoming_shutdown(self.desk_routes(), incoming, self.stop());
         let late = async {
             self.stop().await;
             tokio::time::sleep(self.limits.drain_within).await;
-            tracing::warn!("calls were still open at the end of the drain; they are cut off");
-            cut.send_replace(true);
-            std::future::pending::<()>().await;
+            let cut = self.connections.cut_where(|_| true);
+            tracing::warn!(connections = cut, "cut off: calls were still open after the drain");
         };
         tokio::select! {
             served = serving => served.map_err(ServeError::Transport),
@@ -174,7 +192,6 @@ impl Edge {
     pub async fn operator(
         &self,
         listener: TcpListener,
-        lists: ListStates,
         end: impl Future<Output = ()>,
     ) -> Result<(), ServeError> {
         let address = listener.local_addr().map_err(ServeError::Address)?;
@@ -182,7 +199,7 @@ impl Edge {
             return Err(ServeError::NotLoopback { address });
         }
         let guard = self.guard(Arc::new(|_| Ok(None)));
-        let routes = self.operator_routes(lists)?;
+        let routes = self.operator_routes()?;
         let (ended, mut end_heard) = watch::channel(false);
         let serving = self.server().layer(GuardLayer(guard)).serve_with_incoming_shutdown(
             routes,
@@ -205,22 +222,35 @@ impl Edge {
 
     fn desk_routes(&self) -> Routes {
         let max = self.relay.envelope_bytes_max().saturating_add(MESSAGE_OVERHEAD_BYTES);
-        let desk = DeskDoor::new(self.relay.clone(), self.limits.clone(), self.stopping.clone());
-        let directory = DirectoryDoor::new(self.relay.clone());
-        let log = LogDoor::new(self.relay.clone());
+        let desk = DeskDoor {
+            relay: self.relay.clone(),
+            follows: Arc::clone(&self.follows),
+            beat_every: self.limits.beat_every,
+            stopping: self.stopping.clone(),
+        };
+        let directory = DirectoryDoor { relay: self.relay.clone() };
+        let log = LogDoor { relay: self.relay.clone() };
         Routes::new(DeskServiceServer::new(desk).max_decoding_message_size(max))
             .add_service(DirectoryServiceServer::new(directory).max_decoding_message_size(max))
             .add_service(LogServiceServer::new(log).max_decoding_message_size(max))
     }
 
-    fn operator_routes(&self, lists: ListStates) -> Result<Routes, ServeError> {
-        let operator = OperatorDoor::new(self.relay.clone(), self.roster.clone(), lists);
+    fn operator_routes(&self) -> Result<Routes, ServeError> {
+        let operator = OperatorDoor {
+            relay: self.relay.clone(),
+            gate: Arc::clone(&self.gate),
+            connections: self.connections.clone(),
+            follows: Arc::clone(&self.follows),
+        };
         let health =
             health::Service { pulse: self.relay.clone(), stopping: self.stopping.clone() };
         let reflection = || {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(DESCRIPTORS)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+                // Only what this listener serves is listed; the others can still be described.
+                .with_service_name("detente.operator.v1.OperatorService")
+                .with_service_name("grpc.health.v1.Health")
         };
         let v1 = reflection().build_v1().map_err(ServeError::Reflection)?;
         let v1alpha = reflection().build_v1alpha().map_err(ServeError::Reflection)?;
@@ -250,6 +280,17 @@ impl Edge {
         })
     }
 
+    /// Reads the peer that the connection left in the extensions, and has it checked again.
+    fn admit(&self) -> Admit {
+        let (gate, relay) = (Arc::clone(&self.gate), self.relay.clone());
+        Arc::new(move |extensions| {
+            let peer: &PeerInfo =
+                extensions.get().ok_or_else(|| status::denied(&Denied::NoCertificate))?;
+            gate.check(peer, relay.now()).map_err(|denied| status::denied(&denied))?;
+            Ok(Some(peer.caller.clone()))
+        })
+    }
+
     /// Ends once the relay is being stopped.
     fn stop(&self) -> impl Future<Output = ()> + Send + 'static {
         let mut stopping = self.stopping.clone();
@@ -258,19 +299,4 @@ impl Edge {
             let _gone = stopping.wait_for(|stopping| *stopping).await;
         }
     }
-}
-
-/// Reads the peer that the connection left in the extensions, and has it checked.
-fn admit<P, C>(check: C) -> Admit
-where
-    P: Peer,
-    C: Fn(&P) -> Result<(), Denied> + Send + Sync + 'static,
-{
-    Arc::new(move |extensions| {
-        let seat: &Seat<P> =
-            extensions.get().ok_or_else(|| status::denied(&Denied::NoCertificate))?;
-        check(&seat.peer).map_err(|denied| status::denied(&denied))?;
-        let caller = seat.peer.caller().clone();
-        Ok(Some(Admitted { caller, right: seat.right.clone() }))
-    })
 }
