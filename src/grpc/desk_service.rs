@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use super::follows::{Follows, Following};
+use super::follows::{Following, Follows};
 use super::trouble::Trouble;
 use super::{parse, read, render, status};
 use crate::identity::PeerInfo;
@@ -77,11 +77,8 @@ impl DeskService for DeskDoor {
     ) -> Result<Response<GetContentResponse>, Status> {
         let desk = peer(&request)?.caller.desk.clone();
         let message = parse::get_content(request.into_inner()).map_err(Trouble::status)?;
-        let (wrap, ciphertext) = self
-            .relay
-            .content(&desk, message)
-            .await
-            .map_err(|error| status::relay(&error))?;
+        let (wrap, ciphertext) =
+            self.relay.content(&desk, message).await.map_err(|error| status::relay(&error))?;
         Ok(Response::new(GetContentResponse { wrap, ciphertext }))
     }
 

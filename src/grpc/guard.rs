@@ -137,7 +137,8 @@ impl Guard {
 impl<S> Guarded<S> {
     /// The listener's limit, or the caller's `grpc-timeout` when that is shorter.
     fn allowed(&self, headers: &http::HeaderMap) -> Duration {
-        let asked = headers.get("grpc-timeout").and_then(|v| v.to_str().ok()).and_then(read_timeout);
+        let asked =
+            headers.get("grpc-timeout").and_then(|v| v.to_str().ok()).and_then(read_timeout);
         asked.map_or(self.guard.call_within, |asked| asked.min(self.guard.call_within))
     }
 }

@@ -94,8 +94,7 @@ impl<P: Pulse> Health for Service<P> {
             let mut stopping = looker.stopping.clone();
             let mut listening = true;
             loop {
-                let status =
-                    if known { looker.status() } else { ServingStatus::ServiceUnknown };
+                let status = if known { looker.status() } else { ServingStatus::ServiceUnknown };
                 if told != Some(status) {
                     told = Some(status);
                     if send.send(Ok(HealthCheckResponse { status: status.into() })).await.is_err() {
@@ -149,8 +148,7 @@ mod tests {
         ] {
             let (stop, service) = service(age, stopped);
             stop.send_replace(stopping);
-            let answer =
-                service.check(Request::new(HealthCheckRequest::default())).await.unwrap();
+            let answer = service.check(Request::new(HealthCheckRequest::default())).await.unwrap();
             assert_eq!(answer.get_ref().status, i32::from(wanted), "{age} {stopped} {stopping}");
             assert_eq!(answer.metadata().get(AGE_KEY).unwrap(), &age.to_string());
         }

@@ -60,8 +60,7 @@ impl OperatorService for OperatorDoor {
         let parse::Page { size, token } =
             parse::list_connections(request.into_inner()).map_err(Trouble::status)?;
         let after: u64 = page::place(CONNECTIONS, &token).map_err(Trouble::status)?.unwrap_or(0);
-        let mut rest =
-            self.connections.list().into_iter().filter(|peer| peer.connection > after);
+        let mut rest = self.connections.list().into_iter().filter(|peer| peer.connection > after);
         let page: Vec<_> = rest.by_ref().take(size).collect();
         let next_page_token = match (page.last(), rest.next()) {
             (Some(last), Some(_)) => page::token(CONNECTIONS, &last.connection.to_string()),

@@ -73,9 +73,7 @@ pub(super) fn list_request_statuses(
     })
 }
 
-pub(super) fn get_member(
-    message: directory::v1::GetMemberRequest,
-) -> Result<MemberId, Trouble> {
+pub(super) fn get_member(message: directory::v1::GetMemberRequest) -> Result<MemberId, Trouble> {
     let directory::v1::GetMemberRequest { name } = message;
     let id = name.strip_prefix("members/").ok_or_else(|| {
         field("name", &format!("{name:?} is not members/ and a member's id (members/NL)"))
@@ -83,9 +81,7 @@ pub(super) fn get_member(
     id.parse().map_err(|error| unreadable("name", error))
 }
 
-pub(super) fn list_members(
-    message: directory::v1::ListMembersRequest,
-) -> Result<Page, Trouble> {
+pub(super) fn list_members(message: directory::v1::ListMembersRequest) -> Result<Page, Trouble> {
     let directory::v1::ListMembersRequest { page_size, page_token } = message;
     Ok(Page { size: page::size(page_size)?, token: page_token })
 }
@@ -93,8 +89,7 @@ pub(super) fn list_members(
 pub(super) fn list_records(message: log::v1::ListRecordsRequest) -> Result<RecordPage, Trouble> {
     let log::v1::ListRecordsRequest { page_size, page_token, request } = message;
     let page = Page { size: page::size(page_size)?, token: page_token };
-    let request =
-        if request.is_empty() { None } else { Some(request_name("request", &request)?) };
+    let request = if request.is_empty() { None } else { Some(request_name("request", &request)?) };
     Ok(RecordPage { page, request })
 }
 
@@ -115,9 +110,9 @@ pub(super) fn list_requests(
 
 /// Reads "requests/{request id as UUID}".
 fn request_name(path: &str, name: &str) -> Result<RequestId, Trouble> {
-    let id = name.strip_prefix("requests/").ok_or_else(|| {
-        field(path, &format!("{name:?} is not requests/ and a request's UUID"))
-    })?;
+    let id = name
+        .strip_prefix("requests/")
+        .ok_or_else(|| field(path, &format!("{name:?} is not requests/ and a request's UUID")))?;
     id.parse().map_err(|error| unreadable(path, error))
 }
 
@@ -147,7 +142,10 @@ mod tests {
             "1f1f1f1f-1f1f-1f1f-1f1f-1f1f1f1f1f1f",
         ] {
             let trouble = request_name("name", bad).unwrap_err();
-            assert!(matches!(trouble, Trouble::Field { ref field, .. } if field == "name"), "{bad}");
+            assert!(
+                matches!(trouble, Trouble::Field { ref field, .. } if field == "name"),
+                "{bad}"
+            );
         }
         for bad in ["NL", "members/nl", "members/NLD", "members/NL/desks/cyber"] {
             let message = directory::v1::GetMemberRequest { name: bad.to_owned() };

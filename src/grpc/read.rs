@@ -59,10 +59,8 @@ pub(super) async fn records(
     from: DeskIndex,
     size: usize,
 ) -> Result<Records, Status> {
-    let mut found = blocking(relay, move |relay| {
-        relay.read_desk(&desk, from, size.saturating_add(1))
-    })
-    .await?;
+    let mut found =
+        blocking(relay, move |relay| relay.read_desk(&desk, from, size.saturating_add(1))).await?;
     let more = found.len() > size;
     found.truncate(size);
     let numbered = (from.0..).map(DeskIndex).zip(found);

@@ -12,8 +12,8 @@ use crate::rules::Directory;
 use crate::rules::member::{Desk, Member, Officer};
 use crate::units::{DeskId, Hash, MemberId, Name, Timestamp};
 use crate::views::RequestRow;
-use crate::wire::detente::{desk::v1 as desk, directory::v1 as directory, log::v1 as log};
 use crate::wire::detente::operator::v1 as operator;
+use crate::wire::detente::{desk::v1 as desk, directory::v1 as directory, log::v1 as log};
 
 pub(super) const fn submitted(submitted: Submitted) -> desk::SubmitResponse {
     let Submitted { index, time, repeat } = submitted;

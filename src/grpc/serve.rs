@@ -12,8 +12,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
+use tokio_stream::Stream;
 use tokio_stream::wrappers::TcpListenerStream;
-use tokio_stream::{Stream, StreamExt as _};
 use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::transport::server::Connected;
@@ -242,8 +242,7 @@ impl Edge {
             connections: self.connections.clone(),
             follows: Arc::clone(&self.follows),
         };
-        let health =
-            health::Service { pulse: self.relay.clone(), stopping: self.stopping.clone() };
+        let health = health::Service { pulse: self.relay.clone(), stopping: self.stopping.clone() };
         let reflection = || {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(DESCRIPTORS)

@@ -143,12 +143,7 @@ mod tests {
                 false,
             ),
             (relay::Error::BadSignature, Code::PermissionDenied, "E-106", false),
-            (
-                relay::Error::TooLarge { bytes: 9, max: 8 },
-                Code::ResourceExhausted,
-                "E-103",
-                false,
-            ),
+            (relay::Error::TooLarge { bytes: 9, max: 8 }, Code::ResourceExhausted, "E-103", false),
             (relay::Error::Busy, Code::Unavailable, "E-130", true),
             (relay::Error::Full, Code::ResourceExhausted, "E-131", true),
             (relay::Error::Stopped, Code::Unavailable, "E-132", true),
