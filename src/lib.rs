@@ -21,7 +21,6 @@ pub mod views;
 // -- III. What happens
 pub mod desk;
 pub mod identity;
-#[cfg(any())]
 pub mod relay;
 
 // -- IV. Who speaks with it
