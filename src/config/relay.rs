@@ -86,11 +86,11 @@ impl Relay {
         if twice(desks, operator) {
             return Err(Clash::new("listen.operator", "the same address as listen.desks", next));
         }
-        if let Some(metrics) = metrics {
-            if twice(desks, metrics) || twice(operator, metrics) {
-                let why = "the same address as another listener";
-                return Err(Clash::new("listen.metrics", why, next));
-            }
+        if let Some(metrics) = metrics
+            && (twice(desks, metrics) || twice(operator, metrics))
+        {
+            let why = "the same address as another listener";
+            return Err(Clash::new("listen.metrics", why, next));
         }
         Ok(())
     }
