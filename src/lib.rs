@@ -21,6 +21,7 @@ pub mod views;
 // -- III. What happens
 pub mod desk;
 pub mod identity;
+#[cfg(any())]
 pub mod relay;
 
 // -- IV. Who speaks with it
