@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use super::super::agent::{Agent, api};
 use super::super::moment::{render_due, render_local, render_utc};
 use super::super::{Exit, Failure, Ink, Pen, Screen};
-use super::forms as form;
 use super::inbox::moment_json;
 use super::outcome::{case_id, message_id, refusal_json, request_id, short};
+use crate::envelope::form;
 use crate::units::Timestamp;
 
 /// Show a request with its whole history, its forms opened

@@ -6,7 +6,6 @@ mod act;
 mod case;
 mod contacts;
 mod fields;
-mod forms;
 mod inbox;
 mod outcome;
 mod send;

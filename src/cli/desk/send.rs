@@ -9,10 +9,9 @@ use clap::Args;
 use super::super::agent::{Agent, api};
 use super::super::{Common, Exit, Failure, Screen};
 use super::fields::Fields;
-use super::forms as form;
 use super::outcome;
-use crate::envelope::RequestFacts;
 use crate::envelope::words::{Instrument, RequestType, Urgency};
+use crate::envelope::{RequestFacts, form};
 use crate::units::{CaseId, DeskId, MessageId, RequestId};
 use crate::wire::detente::form::v1::Body;
 
