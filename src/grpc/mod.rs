@@ -9,39 +9,25 @@
 
 pub mod client;
 pub mod failure;
-#[cfg(any())]
 pub mod health;
 pub mod meter;
 pub mod page;
-#[cfg(any())]
 pub mod serve;
 
-#[cfg(any())]
 mod desk_service;
-#[cfg(any())]
 mod directory_service;
-#[cfg(any())]
 mod follows;
-#[cfg(any())]
 mod guard;
-#[cfg(any())]
 mod log_service;
-#[cfg(any())]
 mod operator_service;
-#[cfg(any())]
 mod parse;
-#[cfg(any())]
 mod quota;
-#[cfg(any())]
 mod read;
-#[cfg(any())]
 mod render;
-#[cfg(any())]
 mod status;
 mod trouble;
 
 pub use client::RelayClient;
 pub use failure::Failure;
 pub use meter::Meter;
-#[cfg(any())]
 pub use serve::{Edge, Limits, ServeError};

@@ -4,12 +4,10 @@
 //! about. Nothing here is needed to run; a process whose figures nobody reads works the same.
 
 pub mod endpoint;
-#[cfg(any())]
 pub mod figures;
 pub mod logs;
 
 pub use endpoint::{EndpointError, serve};
-#[cfg(any())]
 pub use figures::RelayFigures;
 pub use logs::{LogError, log_panics, start_logs};
 
