@@ -61,10 +61,8 @@ impl TablesThread {
     /// Takes in the next records; false when there are none.
     fn step(&mut self) -> Result<bool, String> {
         let from = self.tables.cursor();
-        let stored = self
-            .reader
-            .read(from, STEP_RECORDS, STEP_BYTES)
-            .map_err(|fault| fault.to_string())?;
+        let stored =
+            self.reader.read(from, STEP_RECORDS, STEP_BYTES).map_err(|fault| fault.to_string())?;
         let Some(last) = stored.last() else { return Ok(false) };
         let next = last.index.plus(1);
         let records: Vec<Record> = stored
@@ -99,7 +97,9 @@ impl TablesThread {
         let Some(bytes) = Snapshot::encode(published.world()) else { return };
         match self.tables.put_snapshot(next, &bytes) {
             Ok(()) => self.snapshot = next,
-            Err(fault) => warn!(%fault, "a snapshot could not be kept; the next start replays more"),
+            Err(fault) => {
+                warn!(%fault, "a snapshot could not be kept; the next start replays more")
+            }
         }
     }
 }
