@@ -1,3 +1,8 @@
 //! The promises, one module each. One binary, because eight would take four times as long to build.
 
+mod moves;
+mod rules_fixture;
+mod rules_deadlines;
+mod rules_properties;
+mod rules_refusals;
 mod tlog;
