@@ -1,3 +1,5 @@
 //! The promises, one module each. One binary, because eight would take four times as long to build.
 
+mod codec;
+mod records;
 mod tlog;
