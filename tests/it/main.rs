@@ -2,4 +2,5 @@
 
 mod codec;
 mod records;
+mod tables;
 mod tlog;

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use detente::codec::{
-    self, Head, Heads, Leaf, Log, Record, decode_record, encode_body, encode_event, encode_record,
+    Head, Heads, Leaf, Log, Record, decode_record, encode_body, encode_event, encode_record,
     encode_trailer,
 };
 use detente::envelope::genesis::{
@@ -481,5 +481,5 @@ pub(crate) fn stored_with(
 
 /// Reads a record, which must be refused, and says which field was named.
 pub(crate) fn refused_field(bytes: &[u8]) -> String {
-    codec::decode_record(bytes).unwrap_err().field
+    decode_record(bytes).unwrap_err().field
 }
