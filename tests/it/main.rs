@@ -8,4 +8,7 @@ mod rules_fixture;
 mod rules_deadlines;
 mod rules_properties;
 mod rules_refusals;
+mod codec;
+mod records;
+mod tables;
 mod tlog;
