@@ -20,7 +20,6 @@ pub mod tables;
 
 // -- III. What happens
 pub mod identity;
-#[cfg(any())]
 pub mod relay;
 pub mod desk;
 

@@ -8,7 +8,9 @@ mod agent;
 mod clean;
 mod desk;
 mod failure;
+pub mod genesis;
 mod moment;
+pub mod pki;
 mod screen;
 
 use std::process::ExitCode;
