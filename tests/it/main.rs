@@ -11,4 +11,5 @@ mod rules_refusals;
 mod codec;
 mod records;
 mod tables;
+mod tidy;
 mod tlog;
