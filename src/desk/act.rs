@@ -147,7 +147,8 @@ pub(super) fn prepare(
             draft_act(scratch, *request, act, message, signer)?
         }
     };
-    form::check(&draft.act, &order.body).map_err(Error::Malformed)?;
+    let facts = facts_of(scratch, &draft)?;
+    form::check(&draft.act, &facts, &order.body).map_err(Error::Malformed)?;
     let now = scratch.now();
     let file = scratch.file();
     let expected = file.expected(draft.request);
@@ -270,11 +271,18 @@ fn draft_act(
     let file = scratch.file();
     let case = known(scratch, request)?;
     let to = if case.from == *file.owner() { case.to.clone() } else { case.from.clone() };
-    let case_id = file
-        .statement(&case.first)
-        .map(|first| first.statement.case)
-        .ok_or(Local::UnknownRequest(request))?;
-    Ok(draft(scratch, message, signer, to, case_id, request, Some(case.newest), act))
+    let first = file.statement(&case.first).ok_or(Local::UnknownRequest(request))?;
+    // What is on record: a statement of ours that still waits might be refused.
+    let newest = case.request.as_ref().map_or(first.statement.header, |r| r.newest_header);
+    Ok(draft(scratch, message, signer, to, first.statement.case, request, Some(newest), act))
+}
+
+/// The facts of the request that a draft makes or belongs to.
+fn facts_of(scratch: &Scratch, draft: &Draft) -> Result<RequestFacts, Local> {
+    match &draft.act {
+        Act::Request(facts) => Ok(facts.clone()),
+        _act => known(scratch, draft.request).map(|case| case.facts.clone()),
+    }
 }
 
 #[expect(clippy::too_many_arguments, reason = "they are the fields of what is made")]
@@ -368,6 +376,8 @@ fn complete(scratch: &Scratch, request: RequestId, act: &Act, body: &Body) -> Re
     })?;
     let own = scratch.file().directory().member(case.to.member);
     let days = own.map_or(0, |member| member.preservation_days_min).max(PRESERVATION_DAYS_MIN);
+    // The rules count from the submission; whoever took effect earlier preserves longer.
+    let from = case.submitted.map_or(from, |submitted| submitted.max(from));
     let until = from.plus_ms(i64::from(days) * DAY_MS);
     Ok(Act::Execute { extent: *extent, preserved_until: Some(until) })
 }

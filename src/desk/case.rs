@@ -37,6 +37,8 @@ pub struct Held {
     pub transport: Option<Transport>,
     /// True once an officer of this desk has seen its form; only of others.
     pub retrieved: bool,
+    /// Our receipt for it, unless that was refused; only of others.
+    pub receipt: Option<MessageId>,
     /// Hash over what the officer asked for; only ours.
     pub intent: Option<Hash>,
     /// Its place in the outbox, while it is there.
@@ -87,8 +89,6 @@ pub struct Case {
     pub pending: VectorSync<MessageId>,
     /// What happened, in the order in which it became known.
     pub entries: VectorSync<Entry>,
-    /// Header of the newest statement about it.
-    pub newest: Hash,
     /// Hash of the newest event about it.
     pub(super) last_event: Option<Hash>,
 }

@@ -13,7 +13,7 @@ use super::error::OpenError;
 use super::record::{Note, Received, Record, Refused, Verdict};
 use crate::codec;
 use crate::envelope::{Act, Envelope, Signer, Statement};
-use crate::rules::event::{Event, Kind, OfferFailure};
+use crate::rules::event::{Event, Kind, OfferFailure, Stamp};
 use crate::rules::transport::{Move, Transport};
 use crate::rules::{self, Directory};
 use crate::units::{DeskId, DeskIndex, Hash, Index, MessageId, RequestId, Timestamp};
@@ -119,6 +119,25 @@ impl CaseFile {
         self.wanted.values().filter_map(|key| self.statements.get(key))
     }
 
+    /// The statements about a request, in the order in which they became known.
+    pub fn statements_of(&self, request: RequestId) -> Vec<Arc<Held>> {
+        let Some(case) = self.cases.get(&request) else { return Vec::new() };
+        let held = |entry: &Entry| match entry {
+            Entry::Statement(key) => self.statements.get(key).cloned(),
+            Entry::Relay(_) => None,
+        };
+        case.entries.iter().filter_map(held).collect()
+    }
+
+    /// Officers' statements of others for which there is no receipt. Looks at every statement.
+    pub(super) fn unanswered(&self) -> Vec<Arc<Held>> {
+        let unanswered = |held: &&Arc<Held>| {
+            let receipted = held.transport.as_ref().is_some_and(Transport::is_receipted);
+            !held.ours && !held.statement.act.is_machine() && !receipted && held.receipt.is_none()
+        };
+        self.statements.values().filter(unanswered).cloned().collect()
+    }
+
     /// How many updates there have been: the number that the next one gets.
     pub fn updates_len(&self) -> u64 {
         self.updates.len() as u64
@@ -146,15 +165,16 @@ impl CaseFile {
         let mut expected = case.request.clone();
         for message in &case.pending {
             let Some(held) = self.own_statement(*message) else { continue };
-            let (statement, at) = (&held.statement, held.statement.created);
-            match (&mut expected, &statement.act) {
-                (None, Act::Request(_)) => expected = Some(rules::Request::open(statement, at)),
-                (Some(known), _)
-                    if rules::check(&self.directory, Some(known), statement, at).is_ok() =>
-                {
-                    known.apply(&accepted(statement), at);
+            let statement = &held.statement;
+            let time = statement.created;
+            let stamp = Stamp { index: held.place, time, event_hash: Hash([0; 32]) };
+            match &mut expected {
+                None => expected = rules::Request::open(statement, stamp),
+                Some(known) => {
+                    if rules::check(&self.directory, Some(known), statement, time).is_ok() {
+                        known.apply(&accepted(statement), stamp);
+                    }
                 }
-                (None | Some(_), _) => {}
             }
         }
         expected
@@ -218,8 +238,11 @@ impl CaseFile {
         self.enter(&statement, None);
         self.change_case(statement.request, |case| {
             case.pending.push_back_mut(message);
-            case.newest = statement.header;
         });
+        if let Act::Receipt { of, .. } = &statement.act {
+            let key = (statement.to.clone(), *of);
+            self.change(&key, |about| about.receipt = Some(message));
+        }
     }
 
     /// A statement of ours is on the relay's disk, as its answer or its stream says.
@@ -265,6 +288,9 @@ impl CaseFile {
         });
         let request = held.statement.request;
         self.change_case(request, |case| drop_pending(case, message));
+        if let Act::Receipt { of, .. } = &held.statement.act {
+            self.change(&(held.statement.to.clone(), *of), |about| about.receipt = None);
+        }
         self.updates.push_back_mut(Update { request, entry: Entry::Statement(key) });
     }
 
@@ -279,14 +305,16 @@ impl CaseFile {
         if let (Some(from), Some(to)) = (&event.from, &event.to) {
             self.pairs.insert_mut((from.clone(), to.clone()), decoded.pair_sequence);
         }
-        let (index, time) = (received.index, decoded.time);
+        let event_hash = Hash::of(&[&received.event]);
+        let stamp = Stamp { index: received.index, time: decoded.time, event_hash };
+        let time = stamp.time;
         match &event.kind {
             Kind::Accepted(statement) => {
-                self.accepted(place, received, statement, event, time);
+                self.accepted(place, received, statement, event, stamp);
             }
             Kind::Offered { message } => {
                 self.add_move(event.from.as_ref(), *message, Move::Offer, time);
-                self.relay_entry(event, index, time, "OFFERED", format!("message={message}"));
+                self.relay_entry(event, stamp, "OFFERED", format!("message={message}"));
             }
             Kind::OfferFailed { message, reason } => {
                 self.add_move(event.from.as_ref(), *message, Move::Fail(*reason), time);
@@ -295,11 +323,11 @@ impl CaseFile {
                     OfferFailure::NoReceipt => "NO_RECEIPT",
                 };
                 let facts = format!("message={message} reason={reason}");
-                self.relay_entry(event, index, time, "OFFER_FAILED", facts);
+                self.relay_entry(event, stamp, "OFFER_FAILED", facts);
             }
             Kind::HandedOver { message } => {
                 let what = "HANDED_OVER_WITHOUT_RECEIPT";
-                self.relay_entry(event, index, time, what, format!("message={message}"));
+                self.relay_entry(event, stamp, what, format!("message={message}"));
                 self.add_move(event.from.as_ref(), *message, Move::HandOver, time);
                 if let (Some(from), Some(to)) = (&event.from, &event.to)
                     && *to == self.owner
@@ -309,17 +337,16 @@ impl CaseFile {
             }
             Kind::PreservationExpired { preserved_until } => {
                 let facts = format!("preserved_until={preserved_until}");
-                self.relay_entry(event, index, time, "PRESERVATION_EXPIRED", facts);
+                self.relay_entry(event, stamp, "PRESERVATION_EXPIRED", facts);
             }
             Kind::BodyErased { index: of, .. } => {
                 self.erased(event, *of);
-                self.relay_entry(event, index, time, "BODY_ERASED", format!("record={of}"));
+                self.relay_entry(event, stamp, "BODY_ERASED", format!("record={of}"));
             }
             Kind::Founded(_) | Kind::TailTruncated { .. } | Kind::ClockStepped { .. } => {}
         }
         if let Some(request) = event.request {
-            let hash = Hash::of(&[&received.event]);
-            self.change_case(request, |case| case.last_event = Some(hash));
+            self.change_case(request, |case| case.last_event = Some(event_hash));
         }
     }
 
@@ -330,20 +357,21 @@ impl CaseFile {
         received: &Received,
         statement: &Statement,
         event: &Event,
-        time: Timestamp,
+        stamp: Stamp,
     ) {
+        let Stamp { index, time, .. } = stamp;
         let key = (statement.from.clone(), statement.message);
         let known = self.statements.contains_key(&key);
         let lawful = matches!(received.verdict, Verdict::Good);
         if known && statement.from == self.owner {
-            self.recorded_ours(statement.message, received.index, time);
+            self.recorded_ours(statement.message, index, time);
         } else if known {
             return;
         } else {
             let ours = statement.from == self.owner;
             let form = if statement.act.is_machine() { Form::None } else { Form::Sealed };
             let mut held = new_held(statement.clone(), ours, place, form);
-            held.recorded = Some((received.index, time));
+            held.recorded = Some((index, time));
             held.transport = Some(Transport::accepted(time));
             if let Verdict::Rejected { rejection, why } = &received.verdict {
                 held.rejected = Some((*rejection, why.clone()));
@@ -358,12 +386,9 @@ impl CaseFile {
         }
         self.change_case(statement.request, |case| {
             drop_pending(case, statement.message);
-            case.newest = statement.header;
             match &mut case.request {
-                None if lawful && matches!(statement.act, Act::Request(_)) => {
-                    case.request = Some(rules::Request::open(statement, time));
-                }
-                Some(request) if lawful => request.apply(event, time),
+                None if lawful => case.request = rules::Request::open(statement, stamp),
+                Some(request) if lawful => request.apply(event, stamp),
                 None | Some(_) => {}
             }
         });
@@ -372,17 +397,17 @@ impl CaseFile {
     fn relay_entry(
         &mut self,
         event: &Event,
-        index: Index,
-        time: Timestamp,
+        stamp: Stamp,
         what: &'static str,
         facts: String,
     ) {
         let Some(request) = event.request else { return };
+        let Stamp { index, time, .. } = stamp;
         let entry = Entry::Relay(Arc::new(RelayEntry { index, time, what, facts }));
         self.change_case(request, |case| {
             case.entries.push_back_mut(entry.clone());
             if let Some(request) = &mut case.request {
-                request.apply(event, time);
+                request.apply(event, stamp);
             }
         });
         if self.cases.contains_key(&request) {
@@ -407,7 +432,6 @@ impl CaseFile {
                 request: None,
                 pending: VectorSync::new_sync(),
                 entries: VectorSync::new_sync(),
-                newest: statement.header,
                 last_event: None,
             };
             self.numbers.insert_mut(number, statement.request);
@@ -533,6 +557,7 @@ fn new_held(statement: Statement, ours: bool, place: Index, form: Form) -> Held 
         rejected: None,
         transport: None,
         retrieved: false,
+        receipt: None,
         intent: None,
         queued: None,
         wanted: None,

@@ -43,7 +43,7 @@ impl Keys {
         let desk = directory
             .desk(owner)
             .ok_or_else(|| wrong(format!("the directory has no desk {owner}")))?;
-        if desk.key != self.desk.public() {
+        if desk.desk_key != self.desk.public() {
             return Err(wrong(format!("the desk key is not the one the directory has of {owner}")));
         }
         let published = |key: &DecryptionKey| desk.encryption_keys.iter().any(|k| k.id == key.id());
