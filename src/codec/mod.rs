@@ -9,12 +9,13 @@
 //! - What comes from disk is checked again. A record that this version cannot fully account for is
 //!   [`Corrupt`], never half read.
 
+use serde::{Deserialize, Serialize};
+
+use crate::envelope::Signature;
 use crate::rules::event::{Event, Numbering};
 use crate::tlog;
 use crate::units::{BatchId, Hash, Index, Timestamp};
-use stub::Signature;
 
-pub mod stub;
 mod v1;
 
 pub use v1::{
@@ -120,7 +121,7 @@ impl Log {
 }
 
 /// Where both logs stand after a batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heads {
     /// The directory log.
     pub directory: Head,
@@ -137,7 +138,7 @@ impl Heads {
 }
 
 /// Where a log stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
     /// Tree size.
     pub size: u64,

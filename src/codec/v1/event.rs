@@ -5,8 +5,8 @@
 use prost::Message;
 
 use super::{hash, hash_bytes, message, optional, text};
-use crate::codec::stub::{self as envelope, self as genesis};
 use crate::codec::{Corrupt, Decoded};
+use crate::envelope::{self, genesis};
 use crate::rules::command::ErasureReason;
 use crate::rules::event::{Event, Kind, Numbering, OfferFailure};
 use crate::units::{DeskId, Hash, Index, MessageId, RequestId, Timestamp};

@@ -5,8 +5,8 @@
 use prost::Message;
 
 use super::{decode_event, hash, hash_bytes, message, optional, text};
-use crate::codec::stub::Signature;
 use crate::codec::{Corrupt, Decoded, Head, Heads, Leaf, Log, Record, SealedBody};
+use crate::envelope::Signature;
 use crate::rules::event::Numbering;
 use crate::units::{BatchId, DeskId, DeskIndex, Index, Timestamp};
 use crate::wire::detente::envelope::v1 as signed;
@@ -168,13 +168,13 @@ fn parse_desk_indexes(stored: Vec<stored::DeskIndex>) -> Result<Vec<(DeskId, Des
 }
 
 fn parse_signatures(stored: Vec<signed::Signature>) -> Result<Vec<Signature>, Corrupt> {
+    let read = |(n, signature)| Signature::from_wire(&format!("record.signatures[{n}]"), signature);
     stored
         .into_iter()
-        .map(|signature| {
-            Signature::from_wire(signature)
-                .map_err(|bad| Corrupt::new(format!("record.signatures.{}", bad.field), bad.why))
-        })
-        .collect()
+        .enumerate()
+        .map(read)
+        .collect::<Result<_, _>>()
+        .map_err(|bad| Corrupt::new(bad.field, bad.why))
 }
 
 fn parse_leaf(leaf: Option<stored::Leaf>) -> Result<Leaf, Corrupt> {
