@@ -58,6 +58,12 @@ pub(super) struct Unshown {
     body: Vec<u8>,
 }
 
+impl std::fmt::Display for Unshown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "is not shown ({}): {}", self.rejection, self.why)
+    }
+}
+
 /// Checks and notes records, and prepares the receipts they call for, together.
 pub(super) fn take(scratch: &mut Scratch, keys: &Keys, batch: Vec<Incoming>) -> Taken {
     let mut taken = Taken::default();

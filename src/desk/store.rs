@@ -82,9 +82,15 @@ impl Scratch {
     }
 }
 
-struct Queued {
-    job: Job,
-    _room: OwnedSemaphorePermit,
+enum Queued {
+    /// Something to decide.
+    Job {
+        job: Job,
+        /// Its room in the queue, until it is taken.
+        room: OwnedSemaphorePermit,
+    },
+    /// Nothing comes after this.
+    Stop,
 }
 
 /// The store, from any thread.
@@ -114,7 +120,7 @@ impl Store {
         replay(&*reader, &vault, &mut file, path)?;
         let (publish, published) =
             watch::channel(Published { file: Arc::new(file.clone()), failed: None });
-        let (queue, jobs) = sync_channel(QUEUE_JOBS);
+        let (queue, jobs) = sync_channel(QUEUE_JOBS + 1);
         let writer = Writer { journal, vault: Arc::clone(&vault), file, clock, publish };
         let thread = std::thread::Builder::new()
             .name("desk-writer".to_owned())
@@ -156,8 +162,15 @@ impl Store {
                 drop(tell.send(decided.and_then(|value| outcome.map(|()| value))));
             })
         });
-        self.queue.send(Queued { job, _room: room }).map_err(|_| Error::Stopped)?;
+        self.queue.send(Queued::Job { job, room }).map_err(|_| Error::Stopped)?;
         told.await.unwrap_or_else(|_| Err(Error::Fault("the decision was not made".to_owned())))
+    }
+
+    /// Lets the writer end once what has queued is on disk.
+    pub(super) fn stop(&self) {
+        self.room.close();
+        // When the writer is gone already there is nothing to stop.
+        drop(self.queue.send(Queued::Stop));
     }
 
     /// The note at `index`, read from disk. Blocks for one small read.
@@ -173,6 +186,23 @@ impl Store {
         open_entry(&self.vault, index, &stored.record, stored.body)
             .map_err(|error| Error::Fault(error.to_string()))
     }
+}
+
+/// Keeps the first record of an empty journal.
+///
+/// # Errors
+/// When it cannot be written.
+pub(super) fn begin(
+    journal: &mut dyn Journal,
+    secret: &[u8],
+    at: Timestamp,
+    record: Record,
+) -> Result<(), OpenError> {
+    let vault = Vault::new(secret, journal.id());
+    let note = Note { at, record, body: Vec::new() };
+    let entries = vec![seal_entry(&vault, Index(0), &note)];
+    let batch = Batch { id: BatchId([0; 16]), entries, trailer: Vec::new() };
+    journal.append(Index(0), &batch).map_err(|error| OpenError::Start(error.to_string()))
 }
 
 /// The writer's side.
@@ -198,8 +228,11 @@ impl Writer {
         let mut marked = true;
         loop {
             match jobs.recv_timeout(IDLE) {
-                Ok(first) => {
-                    self.commit(first, jobs);
+                Ok(Queued::Job { job, room }) => {
+                    drop(room);
+                    if self.commit(job, jobs) {
+                        break;
+                    }
                     marked = false;
                 }
                 Err(RecvTimeoutError::Timeout) if !marked => {
@@ -209,7 +242,7 @@ impl Writer {
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
+                Ok(Queued::Stop) | Err(RecvTimeoutError::Disconnected) => break,
             }
         }
         if let Err(error) = self.journal.idle() {
@@ -217,7 +250,8 @@ impl Writer {
         }
     }
 
-    fn commit(&mut self, first: Queued, jobs: &Receiver<Queued>) {
+    /// Decides and keeps a job and those that wait behind it. True when the desk is to stop.
+    fn commit(&mut self, first: Job, jobs: &Receiver<Queued>) -> bool {
         let mut batch = Speculation {
             file: self.file.clone(),
             next: self.journal.next_index(),
@@ -225,11 +259,20 @@ impl Writer {
             bytes: 0,
             answers: Vec::new(),
         };
+        let mut stop = false;
         let mut following = Some(first);
-        while let Some(queued) = following.take() {
-            self.decide(queued, &mut batch);
-            if batch.answers.len() < BATCH_JOBS_MAX && batch.bytes < BATCH_BYTES_MAX {
-                following = jobs.try_recv().ok();
+        while let Some(job) = following.take() {
+            self.decide(job, &mut batch);
+            if batch.answers.len() >= BATCH_JOBS_MAX || batch.bytes >= BATCH_BYTES_MAX {
+                break;
+            }
+            match jobs.try_recv() {
+                Ok(Queued::Job { job, room }) => {
+                    drop(room);
+                    following = Some(job);
+                }
+                Ok(Queued::Stop) => stop = true,
+                Err(_) => {}
             }
         }
         let outcome = self.append(&batch.entries);
@@ -241,11 +284,11 @@ impl Writer {
         for answer in batch.answers {
             answer(outcome.clone());
         }
+        stop
     }
 
     /// A panic in a decision is that decision's own: it is not made, and the desk goes on.
-    fn decide(&self, queued: Queued, batch: &mut Speculation) {
-        let Queued { job, _room } = queued;
+    fn decide(&self, job: Job, batch: &mut Speculation) {
         let mut scratch = Scratch::new(batch.file.clone(), (self.clock)());
         let Ok(answer) = catch_unwind(AssertUnwindSafe(|| job(&mut scratch))) else {
             tracing::error!("a decision of the desk panicked; it was not made");
