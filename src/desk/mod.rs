@@ -288,6 +288,16 @@ impl Desk {
 
     // -- for the uplink
 
+    /// Why the disk failed, if it did. Nothing is kept from then on.
+    pub fn failed(&self) -> Option<String> {
+        self.inner.store.published().failed
+    }
+
+    /// Tells whenever the connection comes or goes.
+    pub fn link(&self) -> watch::Receiver<Link> {
+        self.inner.link.subscribe()
+    }
+
     /// Says how the connection stands.
     pub fn set_link(&self, link: Link) {
         self.inner.link.send_replace(link);
@@ -429,7 +439,8 @@ impl Desk {
         }
     }
 
-    fn alarm(&self, what: &str) {
+    /// Raises an alarm: counted, and logged for an operator.
+    pub fn alarm(&self, what: &str) {
         self.inner.alarms.fetch_add(1, Ordering::Relaxed);
         tracing::error!(desk = %self.file().owner(), alarm = what, "alarm");
     }

@@ -4,12 +4,17 @@
 //! Not for deciding anything. An edge can be deleted without touching anything above it, and none
 //! writes the journal.
 
+pub mod client;
 pub mod failure;
 mod guard;
 pub mod meter;
 mod quota;
 pub mod roster;
 mod trouble;
+pub mod uplink;
+mod uplink_backoff;
+mod uplink_courier;
+mod uplink_follow;
 
 pub use failure::Failure;
 pub use meter::Meter;
