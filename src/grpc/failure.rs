@@ -38,7 +38,8 @@ impl Failure {
         let fields = details
             .bad_request()
             .map(|bad| {
-                let read = |v: &tonic_types::FieldViolation| (v.field.clone(), v.description.clone());
+                let read =
+                    |v: &tonic_types::FieldViolation| (v.field.clone(), v.description.clone());
                 bad.field_violations.iter().map(read).collect()
             })
             .unwrap_or_default();

@@ -19,7 +19,6 @@ use tracing::Instrument as _;
 
 use super::meter::{self, Meter};
 use super::quota::{Quota, Share};
-use super::roster::FollowRight;
 use super::trouble::{Answer, Trouble};
 use crate::units::Caller;
 
@@ -29,16 +28,7 @@ type Response = http::Response<Body>;
 /// Finds out who calls, from what the connection left in the extensions. `Ok(None)` on a listener
 /// that knows no desks.
 pub(super) type Admit =
-    Arc<dyn Fn(&http::Extensions) -> Result<Option<Admitted>, Answer> + Send + Sync>;
-
-/// A desk that may call; the methods find it in the extensions of their request.
-#[derive(Debug, Clone)]
-pub(super) struct Admitted {
-    /// Who calls.
-    pub(super) caller: Caller,
-    /// The connection's right to follow.
-    pub(super) right: FollowRight,
-}
+    Arc<dyn Fn(&http::Extensions) -> Result<Option<Caller>, Answer> + Send + Sync>;
 
 /// What all calls of one listener share.
 pub(super) struct Guard {
@@ -86,7 +76,7 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, mut request: Request) -> Self::Future {
+    fn call(&mut self, request: Request) -> Self::Future {
         let started = Instant::now();
         let method = meter::method(request.uri().path());
         // Made here rather than in the future: it then ends no later than tonic's own timer, which
@@ -98,7 +88,7 @@ where
             caller = tracing::field::Empty,
             message = tracing::field::Empty
         );
-        let admitted = self.guard.admit(&mut request, &span);
+        let admitted = self.guard.admit(&request, &span);
         // The clone is the one that has not been polled for readiness: keep the ready one.
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
@@ -128,10 +118,9 @@ struct Held {
 }
 
 impl Guard {
-    fn admit(&self, request: &mut Request, span: &tracing::Span) -> Result<Held, Answer> {
-        let admitted = (self.admit)(request.extensions())?;
-        let of_desk = match &admitted {
-            Some(Admitted { caller, .. }) => {
+    fn admit(&self, request: &Request, span: &tracing::Span) -> Result<Held, Answer> {
+        let of_desk = match (self.admit)(request.extensions())? {
+            Some(caller) => {
                 span.record("caller", tracing::field::display(&caller.desk));
                 let share = self.desks.take(&caller.desk);
                 Some(share.ok_or_else(|| Trouble::TooManyCalls.answer())?)
@@ -141,9 +130,6 @@ impl Guard {
         let of_all = Arc::clone(&self.calls)
             .try_acquire_owned()
             .map_err(|_| Trouble::Overloaded.answer())?;
-        if let Some(admitted) = admitted {
-            request.extensions_mut().insert(admitted);
-        }
         Ok(Held { _of_all: of_all, _of_desk: of_desk })
     }
 }
@@ -151,7 +137,8 @@ impl Guard {
 impl<S> Guarded<S> {
     /// The listener's limit, or the caller's `grpc-timeout` when that is shorter.
     fn allowed(&self, headers: &http::HeaderMap) -> Duration {
-        let asked = headers.get("grpc-timeout").and_then(|v| v.to_str().ok()).and_then(read_timeout);
+        let asked =
+            headers.get("grpc-timeout").and_then(|v| v.to_str().ok()).and_then(read_timeout);
         asked.map_or(self.guard.call_within, |asked| asked.min(self.guard.call_within))
     }
 }

@@ -16,6 +16,7 @@ use tonic_health::pb::health_server::Health;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
 use super::trouble::Trouble;
+use crate::relay::Relay;
 
 /// The age of the newest probe, in milliseconds, at which the relay is not serving any more.
 pub const PROBE_AGE_MS_MAX: i64 = 30_000;
@@ -35,6 +36,16 @@ pub(super) trait Pulse: Clone + Send + Sync + 'static {
     fn probe_age_ms(&self) -> i64;
     /// True once the relay has stopped.
     fn stopped(&self) -> bool;
+}
+
+impl Pulse for Relay {
+    fn probe_age_ms(&self) -> i64 {
+        Self::probe_age_ms(self)
+    }
+
+    fn stopped(&self) -> bool {
+        self.why_stopped().is_some()
+    }
 }
 
 /// The service.
@@ -83,8 +94,7 @@ impl<P: Pulse> Health for Service<P> {
             let mut stopping = looker.stopping.clone();
             let mut listening = true;
             loop {
-                let status =
-                    if known { looker.status() } else { ServingStatus::ServiceUnknown };
+                let status = if known { looker.status() } else { ServingStatus::ServiceUnknown };
                 if told != Some(status) {
                     told = Some(status);
                     if send.send(Ok(HealthCheckResponse { status: status.into() })).await.is_err() {
@@ -138,8 +148,7 @@ mod tests {
         ] {
             let (stop, service) = service(age, stopped);
             stop.send_replace(stopping);
-            let answer =
-                service.check(Request::new(HealthCheckRequest::default())).await.unwrap();
+            let answer = service.check(Request::new(HealthCheckRequest::default())).await.unwrap();
             assert_eq!(answer.get_ref().status, i32::from(wanted), "{age} {stopped} {stopping}");
             assert_eq!(answer.metadata().get(AGE_KEY).unwrap(), &age.to_string());
         }

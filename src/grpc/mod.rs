@@ -3,19 +3,35 @@
 //!
 //! Not for deciding anything. An edge can be deleted without touching anything above it, and none
 //! writes the journal.
+//!
+//! The relay's side is [`serve`], the desk's is [`client`]; [`Failure`] is what a client reads out
+//! of a status.
 
 pub mod client;
 pub mod failure;
-mod guard;
+pub mod health;
 pub mod meter;
+pub mod page;
+pub mod serve;
+
+mod desk_service;
+mod directory_service;
+mod follows;
+mod guard;
+mod log_service;
+mod operator_service;
+mod parse;
 mod quota;
-pub mod roster;
+mod read;
+mod render;
+mod status;
 mod trouble;
 pub mod uplink;
 mod uplink_backoff;
 mod uplink_courier;
 mod uplink_follow;
 
+pub use client::RelayClient;
 pub use failure::Failure;
 pub use meter::Meter;
-pub use roster::{Peer, Present, Roster};
+pub use serve::{Edge, Limits, ServeError};

@@ -59,8 +59,7 @@ mod tests {
     #[test]
     fn one_desk_cannot_take_what_is_anothers() {
         let quota = Quota::new(2);
-        let (nl, ro): (DeskId, DeskId) =
-            ("NL/cyber".parse().unwrap(), "RO/cyber".parse().unwrap());
+        let (nl, ro): (DeskId, DeskId) = ("NL/cyber".parse().unwrap(), "RO/cyber".parse().unwrap());
         let first = quota.take(&nl).unwrap();
         let _second = quota.take(&nl).unwrap();
         assert!(quota.take(&nl).is_none());

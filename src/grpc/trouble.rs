@@ -286,7 +286,8 @@ mod tests {
     fn the_table_in_the_documentation_is_the_table_in_force() {
         let text = include_str!("trouble.rs");
         for answer in all().into_iter().map(Trouble::answer) {
-            let row = format!("//! | {} | `{}` | `{}` |", answer.rule, answer.reason, name(answer.code));
+            let row =
+                format!("//! | {} | `{}` | `{}` |", answer.rule, answer.reason, name(answer.code));
             assert!(text.contains(&row), "{row}");
         }
     }

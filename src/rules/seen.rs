@@ -104,9 +104,10 @@ pub(super) fn forget(state: &mut State, now: Timestamp) {
 fn forget_one(state: &mut State, id: RequestId) {
     let Some(request) = state.requests.get(&id) else { return };
     let messages: Vec<_> = request.messages.keys().copied().collect();
-    state.unlist(id, &messages);
+    let before = state.entries(id, &messages);
     for message in &messages {
         state.messages.remove_mut(message);
     }
     state.requests.remove_mut(&id);
+    state.relist(before, state.entries(id, &[]));
 }
