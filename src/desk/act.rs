@@ -17,9 +17,7 @@ use crate::envelope::{
     self, Act, Draft, Envelope, Malformed, RequestFacts, SealError, Signer, Statement, form,
 };
 use crate::rules;
-use crate::units::{
-    CaseId, DAY_MS, DeskId, Hash, Index, MessageId, Name, RequestId, Timestamp,
-};
+use crate::units::{CaseId, DAY_MS, DeskId, Hash, Index, MessageId, Name, RequestId, Timestamp};
 use crate::wire::detente::form::v1::{Body, body::Form};
 
 /// How long an officer's statement may wait for the relay: a day. After that somebody should look

@@ -83,6 +83,10 @@ pub struct Case {
     pub to: DeskId,
     /// When the relay accepted it.
     pub submitted: Option<Timestamp>,
+    /// When it was acknowledged.
+    pub acknowledged: Option<Timestamp>,
+    /// The newest estimate.
+    pub estimated: Option<Timestamp>,
     /// Its four axes by the records; none before the first, or when it was rejected here.
     pub request: Option<rules::Request>,
     /// Our own statements that are prepared and not yet among the records, in order.

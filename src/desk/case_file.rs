@@ -386,6 +386,9 @@ impl CaseFile {
         }
         self.change_case(statement.request, |case| {
             drop_pending(case, statement.message);
+            if lawful {
+                note_dates(case, &statement.act, time);
+            }
             match &mut case.request {
                 None if lawful => case.request = rules::Request::open(statement, stamp),
                 Some(request) if lawful => request.apply(event, stamp),
@@ -394,13 +397,7 @@ impl CaseFile {
         });
     }
 
-    fn relay_entry(
-        &mut self,
-        event: &Event,
-        stamp: Stamp,
-        what: &'static str,
-        facts: String,
-    ) {
+    fn relay_entry(&mut self, event: &Event, stamp: Stamp, what: &'static str, facts: String) {
         let Some(request) = event.request else { return };
         let Stamp { index, time, .. } = stamp;
         let entry = Entry::Relay(Arc::new(RelayEntry { index, time, what, facts }));
@@ -429,6 +426,8 @@ impl CaseFile {
                 from: statement.from.clone(),
                 to: statement.to.clone(),
                 submitted,
+                acknowledged: None,
+                estimated: None,
                 request: None,
                 pending: VectorSync::new_sync(),
                 entries: VectorSync::new_sync(),
@@ -561,6 +560,16 @@ fn new_held(statement: Statement, ours: bool, place: Index, form: Form) -> Held 
         intent: None,
         queued: None,
         wanted: None,
+    }
+}
+
+/// The dates that answers are measured by.
+fn note_dates(case: &mut Case, act: &Act, time: Timestamp) {
+    if let Act::Acknowledge { .. } = act {
+        case.acknowledged.get_or_insert(time);
+    }
+    if let Act::Acknowledge { estimated_at, .. } | Act::ReviseEstimate { estimated_at } = act {
+        case.estimated = Some(*estimated_at);
     }
 }
 

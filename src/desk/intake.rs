@@ -16,8 +16,8 @@ use super::store::Scratch;
 use crate::codec::{self, Decoded, Log};
 use crate::envelope::words::Rejection;
 use crate::envelope::{self, Act, OpenError, Signature, Statement, form, verify_header};
-use crate::rules::event::Kind;
 use crate::rules;
+use crate::rules::event::Kind;
 use crate::units::{DeskIndex, Hash, Index, Name, RequestId};
 use crate::wire::detente::form::v1::Body;
 

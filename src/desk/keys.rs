@@ -48,7 +48,9 @@ impl Keys {
         }
         let published = |key: &DecryptionKey| desk.encryption_keys.iter().any(|k| k.id == key.id());
         if !self.encryption.iter().any(published) {
-            return Err(wrong(format!("no encryption key is one that the directory has of {owner}")));
+            return Err(wrong(format!(
+                "no encryption key is one that the directory has of {owner}"
+            )));
         }
         for (name, officer) in &self.officers {
             let id = OfficerId { desk: owner.clone(), name: name.clone() };

@@ -164,8 +164,7 @@ impl Desk {
     /// is asked of the desk from now on is answered with [`Error::Stopped`].
     pub async fn close(&self) {
         self.inner.store.stop();
-        let thread =
-            self.inner.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let thread = self.inner.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
             let joined = tokio::task::spawn_blocking(move || thread.join()).await;
             if !matches!(joined, Ok(Ok(()))) {

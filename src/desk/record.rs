@@ -17,7 +17,7 @@ const VERSION: u8 = 1;
 
 /// A record with the desk's own time, and the form in the clear that belongs to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Note {
+pub(super) struct Note {
     /// When it was noted, by the desk's clock.
     pub at: Timestamp,
     /// What was noted.
@@ -28,7 +28,7 @@ pub struct Note {
 
 /// What a desk notes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Record {
+pub(super) enum Record {
     /// First record: whose case file this is.
     Founded {
         /// The desk.
@@ -107,7 +107,7 @@ pub struct Refused {
 
 /// A record of our own sequence, verbatim.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Received {
+pub(super) struct Received {
     /// Its number in our sequence.
     pub desk_index: DeskIndex,
     /// Its index in the relay's journal.
@@ -126,7 +126,7 @@ pub struct Received {
 
 /// A signature, as kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mark {
+pub(super) struct Mark {
     /// Id of the key.
     pub key_id: Hash,
     /// Algorithm byte, as in `detente.envelope.v1.SignatureAlgorithm`.
@@ -137,7 +137,7 @@ pub struct Mark {
 
 /// Place and opening of a leaf, as kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Leaf {
+pub(super) struct Leaf {
     /// "directory" or "traffic".
     pub log: String,
     /// Its index there.
@@ -148,7 +148,7 @@ pub struct Leaf {
 
 /// What a check of a received record found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Verdict {
+pub(super) enum Verdict {
     /// Nothing wrong.
     Good,
     /// The statement must not be acted on.

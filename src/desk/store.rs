@@ -149,8 +149,7 @@ impl Store {
         &self,
         decide: impl FnOnce(&mut Scratch) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let room =
-            Arc::clone(&self.room).acquire_owned().await.map_err(|_| Error::Stopped)?;
+        let room = Arc::clone(&self.room).acquire_owned().await.map_err(|_| Error::Stopped)?;
         let (tell, told) = oneshot::channel();
         let job: Job = Box::new(move |scratch| {
             let decided = decide(scratch);
@@ -345,12 +344,7 @@ fn seal_entry(vault: &Vault, index: Index, note: &Note) -> Entry {
     Entry { record: vault.seal(index, Part::Record, &note.encode()), body }
 }
 
-fn open_entry(
-    vault: &Vault,
-    index: Index,
-    record: &[u8],
-    body: Body,
-) -> Result<Note, OpenError> {
+fn open_entry(vault: &Vault, index: Index, record: &[u8], body: Body) -> Result<Note, OpenError> {
     let unreadable = |why: &str| OpenError::Unreadable { index, why: why.to_owned() };
     let plain = vault
         .open(index, Part::Record, record)

@@ -88,10 +88,9 @@ mod tests {
         assert_ne!(sealed, vault.seal(Index(7), Part::Record, b"plain"), "the nonce is fresh");
         assert_eq!(vault.open(Index(8), Part::Record, &sealed), None);
         assert_eq!(vault.open(Index(7), Part::Body, &sealed), None);
-        for other in [
-            Vault::new(b"Secret", JournalId([1; 16])),
-            Vault::new(b"secret", JournalId([2; 16])),
-        ] {
+        for other in
+            [Vault::new(b"Secret", JournalId([1; 16])), Vault::new(b"secret", JournalId([2; 16]))]
+        {
             assert_eq!(other.open(Index(7), Part::Record, &sealed), None);
         }
         for i in 0..sealed.len() {

@@ -1,247 +1,132 @@
-//! The officers' counter: the agent's service on its Unix socket.
+//! The officers' counter: a Unix socket, both ends.
 //!
-//! Not for the relay, and not reachable from outside the machine. Whoever calls is known by the
-//! credentials of the socket's other end (`SO_PEERCRED`); as which officer he may act is written
-//! in `desk.toml`.
+//! Not for the relay, and not reachable from outside the machine: only processes of the socket's
+//! owner get in.
 
-use std::pin::Pin;
-use std::sync::Arc;
-use std::time::Duration;
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
 
+use hyper_util::rt::TokioIo;
+use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
-use tokio::time::timeout;
-use tokio_stream::Stream;
-use tonic::transport::server::UdsConnectInfo;
-use tonic::{Extensions, Request, Response, Status};
+use tokio_stream::wrappers::UnixListenerStream;
+use tonic::transport::{Channel, Endpoint, Server, Uri};
 
-use super::counter_parse as parse;
-use super::counter_render as render;
-use super::counter_status::status;
-use crate::desk::{Case, Desk, Entry, Error, Held, Local, Order, Progress, Standing};
-use crate::units::{Name, RequestId};
-use crate::wire::detente::desk::v1 as wire;
-use wire::agent_service_server::AgentService;
+use super::counter_service::Service;
+use crate::desk::Desk;
+pub use crate::wire::detente::desk::v1 as api;
+pub use crate::wire::detente::form::v1 as form;
+use api::agent_service_client::AgentServiceClient;
+use api::agent_service_server::AgentServiceServer;
 
-/// How long an officer waits for the relay when he does not say: long enough for a relay that is
-/// there, short enough to be told otherwise.
-const WAIT: Duration = Duration::from_secs(5);
-/// What is left of the caller's own deadline to answer in.
-const MARGIN: Duration = Duration::from_millis(200);
-/// Requests in a page when the caller does not say, and at most.
-const PAGE: (usize, usize) = (50, 500);
-/// Updates that wait for a slow reader; what comes after them waits on disk.
-const UPDATES_BUFFERED: usize = 64;
+/// An officer's end. A clone uses the same connection.
+pub type Counter = AgentServiceClient<Channel>;
 
-/// The counter of a desk.
-pub struct Counter {
-    desk: Desk,
-    stopping: watch::Receiver<bool>,
+/// The largest message that is taken, in bytes: the largest form and what stands around it.
+const MESSAGE_BYTES_MAX: usize = 2 << 20;
+
+/// Why the counter cannot open.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// Somebody answers at the socket.
+    #[error("another agent answers at {0}")]
+    InUse(PathBuf),
+    /// The path is taken by something that is not a socket.
+    #[error("{0} is there and is not a socket")]
+    NotASocket(PathBuf),
+    /// The operating system refused.
+    #[error("opening the socket {path}")]
+    Io {
+        /// The socket.
+        path: PathBuf,
+        /// What it said.
+        #[source]
+        source: io::Error,
+    },
 }
 
-impl Counter {
-    /// The counter of `desk`. Once `stopping` is true, streams end.
-    pub const fn new(desk: Desk, stopping: watch::Receiver<bool>) -> Self {
-        Self { desk, stopping }
-    }
-
-    /// The officer of this name, if the caller may act as him.
-    fn officer(&self, extensions: &Extensions, name: &str) -> Result<Name, Status> {
-        let unknown = || Local::UnknownOfficer(name.to_owned());
-        let name: Name = name.parse().map_err(|_| refuse(unknown()))?;
-        let officer = self.desk.keys().officer(&name).map_err(refuse)?;
-        let credentials =
-            extensions.get::<UdsConnectInfo>().and_then(|connection| connection.peer_cred);
-        let uid = credentials.ok_or_else(|| refuse(Local::NobodyKnown))?.uid();
-        if officer.uids.contains(&uid) {
-            Ok(name)
-        } else {
-            tracing::warn!(officer = %name, uid, "a Unix user may not act as this officer");
-            Err(refuse(Local::NotPermitted { officer: name, uid }))
-        }
-    }
-
-    /// Prepares a statement and waits a while for the relay to have it.
-    async fn say(&self, order: Order, wait: Duration) -> Result<wire::StatementOutcome, Status> {
-        let standing = self.desk.prepare(order).await.map_err(|error| status(&error))?;
-        let Standing { message, .. } = standing;
-        tracing::info!(%message, request = %standing.request, "a statement is prepared");
-        if standing.progress != Progress::Queued {
-            return Ok(render::outcome(&standing));
-        }
-        let settled = timeout(wait, self.desk.settled(message)).await;
-        // Whatever keeps it from the relay now, it is on this desk's disk.
-        Ok(render::outcome(&settled.ok().and_then(Result::ok).unwrap_or(standing)))
-    }
-
-    async fn rendered(&self, id: RequestId, case: &Case) -> Result<wire::Case, Status> {
-        let file = self.desk.file();
-        let held = file.statements_of(id);
-        let forms = self.desk.forms(held.clone()).await.map_err(|error| status(&error))?;
-        let mut rendered = render::case(&file, id, case);
-        let with_forms = held.iter().zip(forms).map(|(held, form)| render::statement(held, form));
-        let relay = case.entries.iter().filter_map(|entry| match entry {
-            Entry::Relay(entry) => Some(render::relay_entry(entry)),
-            Entry::Statement(_) => None,
-        });
-        rendered.entries = with_forms.chain(relay).collect();
-        // What is on record in the order of the record; then what is not.
-        rendered.entries.sort_by_key(|entry| (!entry.recorded, entry.index, entry.time_ms));
-        Ok(rendered)
-    }
+/// Connects to the agent's socket at the first call, and again after the connection is lost.
+///
+/// # Errors
+/// When nobody answers there now.
+pub async fn connect(socket: &Path) -> Result<Counter, tonic::transport::Error> {
+    let path = socket.to_owned();
+    let connector = tower::service_fn(move |_: Uri| {
+        let path = path.clone();
+        async move { UnixStream::connect(path).await.map(TokioIo::new) }
+    });
+    // The name is never resolved: the connector goes to the socket.
+    let endpoint = Endpoint::from_static("http://agent.invalid");
+    let channel = endpoint.connect_with_connector(connector).await?;
+    Ok(AgentServiceClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX))
 }
 
-#[tonic::async_trait]
-impl AgentService for Counter {
-    async fn send_request(
-        &self,
-        request: Request<wire::SendRequestRequest>,
-    ) -> Result<Response<wire::SendRequestResponse>, Status> {
-        let wait = wait(&request);
-        let (_, extensions, message) = request.into_parts();
-        let officer = self.officer(&extensions, &message.officer)?;
-        let order = parse::request(officer, message).map_err(|error| status(&error))?;
-        let outcome = self.say(order, wait).await?;
-        Ok(Response::new(wire::SendRequestResponse { outcome: Some(outcome) }))
+/// A counter that is open and not yet served.
+pub struct Bound {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl Bound {
+    /// Opens the socket for its owner alone. A socket that is left over from an agent that is gone
+    /// is replaced; one at which somebody answers is not.
+    ///
+    /// # Errors
+    /// See [`BindError`].
+    pub async fn open(path: &Path) -> Result<Self, BindError> {
+        clear(path).await?;
+        let failed = |source| BindError::Io { path: path.to_owned(), source };
+        let listener = UnixListener::bind(path).map_err(failed)?;
+        // Until here the umask held others off, and whoever slipped in is known by his uid.
+        fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(failed)?;
+        Ok(Self { listener, path: path.to_owned() })
     }
 
-    async fn act(
-        &self,
-        request: Request<wire::ActRequest>,
-    ) -> Result<Response<wire::ActResponse>, Status> {
-        let wait = wait(&request);
-        let (_, extensions, message) = request.into_parts();
-        let officer = self.officer(&extensions, &message.officer)?;
-        let order = parse::act(officer, message).map_err(|error| status(&error))?;
-        let outcome = self.say(order, wait).await?;
-        Ok(Response::new(wire::ActResponse { outcome: Some(outcome) }))
-    }
-
-    async fn get_case(
-        &self,
-        request: Request<wire::GetCaseRequest>,
-    ) -> Result<Response<wire::GetCaseResponse>, Status> {
-        let (_, extensions, message) = request.into_parts();
-        let wire::GetCaseRequest { officer, request_id, peek } = message;
-        let id = parse::request_id(&request_id).map_err(|error| status(&error))?;
-        let find = || {
-            let case = self.desk.file().case(id).cloned();
-            case.ok_or_else(|| refuse(Local::UnknownRequest(id)))
-        };
-        let case = find()?;
-        if peek {
-            let file = self.desk.file();
-            let mut peeked = render::case(&file, id, &case);
-            peeked.entries = render::entries(&file, &case);
-            return Ok(Response::new(wire::GetCaseResponse { case: Some(peeked) }));
+    /// Serves `desk` until `stopping` is true and the calls that are open have been answered.
+    ///
+    /// # Errors
+    /// When the transport fails.
+    pub async fn serve(
+        self,
+        desk: Desk,
+        stopping: watch::Receiver<bool>,
+    ) -> Result<(), tonic::transport::Error> {
+        let Self { listener, path } = self;
+        let service = AgentServiceServer::new(Service::new(desk, stopping.clone()))
+            .max_decoding_message_size(MESSAGE_BYTES_MAX);
+        let mut stop = stopping;
+        let served = Server::builder()
+            .add_service(service)
+            .serve_with_incoming_shutdown(UnixListenerStream::new(listener), async move {
+                // A sender that is gone stops the counter as well.
+                drop(stop.wait_for(|stop| *stop).await);
+            })
+            .await;
+        if let Err(error) = fs::remove_file(&path) {
+            tracing::warn!(path = %path.display(), %error, "the socket is left behind");
         }
-        let officer = self.officer(&extensions, &officer)?;
-        // The evidence is on disk before the officer sees anything.
-        self.desk.retrieve(id, officer).await.map_err(|error| status(&error))?;
-        let case = self.rendered(id, &*find()?).await?;
-        Ok(Response::new(wire::GetCaseResponse { case: Some(case) }))
-    }
-
-    async fn list_cases(
-        &self,
-        request: Request<wire::ListCasesRequest>,
-    ) -> Result<Response<wire::ListCasesResponse>, Status> {
-        let wire::ListCasesRequest { page_size, page_token, direction, open_only } =
-            request.into_inner();
-        let before = parse::page_token(&page_token).map_err(|error| status(&error))?;
-        let direction = parse::direction(&direction).map_err(|error| status(&error))?;
-        let size = match usize::try_from(page_size) {
-            Ok(0) => PAGE.0,
-            Ok(size) => size.min(PAGE.1),
-            Err(_negative) => return Err(status(&parse::malformed("page_size", "negative"))),
-        };
-        let file = self.desk.file();
-        let mut found = file.cases_before(before).filter(|(id, case)| {
-            let wanted = direction.is_none_or(|ours| (case.from == *file.owner()) == ours);
-            wanted && (!open_only || render::is_open(&file, *id))
-        });
-        let page: Vec<_> = found.by_ref().take(size).collect();
-        let more = found.next().is_some();
-        let next_page_token = match page.last() {
-            Some((_, last)) if more => last.number.to_string(),
-            Some(_) | None => String::new(),
-        };
-        let cases = page.into_iter().map(|(id, case)| render::case(&file, id, case)).collect();
-        Ok(Response::new(wire::ListCasesResponse { cases, next_page_token }))
-    }
-
-    type WatchCasesStream =
-        Pin<Box<dyn Stream<Item = Result<wire::WatchCasesResponse, Status>> + Send>>;
-
-    async fn watch_cases(
-        &self,
-        request: Request<wire::WatchCasesRequest>,
-    ) -> Result<Response<Self::WatchCasesStream>, Status> {
-        let wire::WatchCasesRequest { from_update } = request.into_inner();
-        let (sender, receiver) = tokio::sync::mpsc::channel(UPDATES_BUFFERED);
-        tokio::spawn(watch_updates(self.desk.clone(), from_update, self.stopping.clone(), sender));
-        let stream = tokio_stream::wrappers::ReceiverStream::new(receiver);
-        Ok(Response::new(Box::pin(stream)))
-    }
-
-    async fn list_contacts(
-        &self,
-        request: Request<wire::ListContactsRequest>,
-    ) -> Result<Response<wire::ListContactsResponse>, Status> {
-        let wire::ListContactsRequest { member } = request.into_inner();
-        let member = parse::member(&member).map_err(|error| status(&error))?;
-        let contacts = render::contacts(&self.desk.file(), member);
-        Ok(Response::new(wire::ListContactsResponse { contacts }))
-    }
-
-    async fn get_agent_status(
-        &self,
-        request: Request<wire::GetAgentStatusRequest>,
-    ) -> Result<Response<wire::GetAgentStatusResponse>, Status> {
-        let wire::GetAgentStatusRequest {} = request.into_inner();
-        Ok(Response::new(render::agent_status(self.desk.status())))
+        served
     }
 }
 
-/// Sends updates from a number on until nobody reads them or the agent stops.
-async fn watch_updates(
-    desk: Desk,
-    mut next: u64,
-    mut stopping: watch::Receiver<bool>,
-    sender: tokio::sync::mpsc::Sender<Result<wire::WatchCasesResponse, Status>>,
-) {
-    let mut changes = desk.changes();
-    loop {
-        let file = Arc::clone(&changes.borrow_and_update().file);
-        while let Some(update) = file.update(next) {
-            let case = file.case(update.request);
-            let response = wire::WatchCasesResponse {
-                update: next,
-                case: case.map(|case| render::case(&file, update.request, case)),
-                entry: render::entry(&file, &update.entry),
-            };
-            tokio::select! {
-                sent = sender.send(Ok(response)) => if sent.is_err() { return },
-                _ = stopping.wait_for(|stop| *stop) => return,
-            }
-            next += 1;
-        }
-        tokio::select! {
-            changed = changes.changed() => if changed.is_err() { return },
-            () = sender.closed() => return,
-            _ = stopping.wait_for(|stop| *stop) => return,
-        }
+/// Removes a socket at which nobody answers.
+async fn clear(path: &Path) -> Result<(), BindError> {
+    let failed = |source| BindError::Io { path: path.to_owned(), source };
+    let there = match fs::symlink_metadata(path) {
+        Ok(there) => there,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed(error)),
+    };
+    if !there.file_type().is_socket() {
+        return Err(BindError::NotASocket(path.to_owned()));
     }
-}
-
-/// How long the caller can wait for the relay.
-fn wait<T>(request: &Request<T>) -> Duration {
-    let text = request.metadata().get("grpc-timeout").and_then(|value| value.to_str().ok());
-    match text.and_then(parse::grpc_timeout) {
-        Some(allowed) => allowed.saturating_sub(MARGIN),
-        None => WAIT,
+    match UnixStream::connect(path).await {
+        Ok(_) => Err(BindError::InUse(path.to_owned())),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            fs::remove_file(path).map_err(failed)
+        }
+        Err(error) => Err(failed(error)),
     }
-}
-
-fn refuse(local: Local) -> Status {
-    status(&Error::Local(local))
 }

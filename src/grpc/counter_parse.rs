@@ -9,9 +9,7 @@ use std::time::Duration;
 use crate::desk::{Error, Order, What, Wish};
 use crate::envelope::words::Outcome;
 use crate::envelope::{Act, Malformed};
-use crate::units::{
-    CaseId, MemberId, MessageId, Name, RequestId, Timestamp, Unreadable,
-};
+use crate::units::{CaseId, MemberId, MessageId, Name, RequestId, Timestamp, Unreadable};
 use crate::wire::detente::desk::v1 as wire;
 use crate::wire::detente::form::v1::Body;
 

@@ -62,7 +62,8 @@ pub async fn run(
 ) -> Result<(), String> {
     let submit = Courier::new(desk.clone(), timing.clone(), SUBMISSIONS_MAX, stopping.clone());
     let fetch = Courier::new(desk.clone(), timing.clone(), FETCHES_MAX, stopping.clone());
-    let submitter = Submitter { desk: desk.clone(), client: client.clone(), timing: timing.clone() };
+    let submitter =
+        Submitter { desk: desk.clone(), client: client.clone(), timing: timing.clone() };
     let fetcher = Fetcher { desk: desk.clone(), client: client.clone(), timing: timing.clone() };
     let following = uplink_follow::run(&desk, &client, &timing, stopping);
     let ((), (), ()) = tokio::join!(following, submit.run(submitter), fetch.run(fetcher));

@@ -19,11 +19,7 @@ pub(super) trait Carry: Clone + Send + 'static {
     type Lane: Ord + Clone + Send + 'static;
 
     /// The next statement that waits, in a lane that is free.
-    fn next(
-        &self,
-        file: &CaseFile,
-        free: impl FnMut(&Self::Lane) -> bool,
-    ) -> Option<Arc<Held>>;
+    fn next(&self, file: &CaseFile, free: impl FnMut(&Self::Lane) -> bool) -> Option<Arc<Held>>;
 
     /// A statement's lane.
     fn lane(held: &Held) -> Self::Lane;
