@@ -2,4 +2,16 @@
 
 mod desk_pair;
 mod desk_store;
+mod envelope;
+mod envelope_forms;
+mod envelope_genesis;
+mod moves;
+mod rules_fixture;
+mod rules_deadlines;
+mod rules_properties;
+mod rules_refusals;
+mod codec;
+mod records;
+mod tables;
+mod tidy;
 mod tlog;
