@@ -6,6 +6,7 @@
 
 mod agent;
 mod clean;
+mod demo;
 mod desk;
 mod failure;
 pub mod genesis;
@@ -54,6 +55,7 @@ pub struct Common {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::Demo),
     Desk(Box<desk::Desk>),
 }
 
@@ -62,6 +64,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
     let Arguments { common, command } = arguments;
     let mut screen = Screen::of_process(common.json);
     let ended = match command {
+        Command::Demo(demo) => demo.run(&common),
         Command::Desk(desk) => desk.run(&common, &mut screen),
     };
     match ended {
