@@ -100,9 +100,7 @@ fn every_flipped_byte_is_refused() {
     for at in 0..good.len() {
         let mut flipped = good.clone();
         flipped[at] ^= 1;
-        let taken = parse(&flipped)
-            .is_ok_and(|read| read.hash == pinned.hash && verify(&flipped, &read).is_ok());
-        assert!(!taken, "byte {at} of {}", good.len());
+        assert!(verify(&flipped, &pinned).is_err(), "byte {at} of {}", good.len());
     }
 }
 
