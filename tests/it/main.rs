@@ -3,4 +3,13 @@
 mod envelope;
 mod envelope_forms;
 mod envelope_genesis;
+mod moves;
+mod rules_fixture;
+mod rules_deadlines;
+mod rules_properties;
+mod rules_refusals;
+mod codec;
+mod records;
+mod tables;
+mod tidy;
 mod tlog;

@@ -188,7 +188,11 @@ pub fn hash(genesis: &[u8]) -> Hash {
     Hash::of(&[GENESIS_LABEL, genesis])
 }
 
-fn split(signed: &[u8]) -> Result<(Vec<u8>, Vec<Signature>), Malformed> {
+/// The bytes of a genesis and its signatures so far; neither is checked beyond its form.
+///
+/// # Errors
+/// When it is not a signed genesis.
+pub fn split(signed: &[u8]) -> Result<(Vec<u8>, Vec<Signature>), Malformed> {
     check(signed.len() <= GENESIS_BYTES_MAX, "signed", || {
         format!("{} bytes where at most {GENESIS_BYTES_MAX} belong", signed.len())
     })?;
