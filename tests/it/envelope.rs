@@ -1,5 +1,7 @@
 //! The envelope: what was signed and sealed is what arrives, or nothing does.
 
+#![expect(clippy::unwrap_used, reason = "a fixture that cannot be made fails its test")]
+
 use std::sync::LazyLock;
 
 use detente::envelope::genesis::EncryptionKey;

@@ -1,5 +1,7 @@
 //! The genesis: nobody is a member who did not sign, and nothing in it has two meanings.
 
+#![expect(clippy::unwrap_used, reason = "a fixture that cannot be made fails its test")]
+
 use detente::envelope::genesis::{
     EncryptionKey, FoundingDesk, FoundingMember, FoundingOfficer, Genesis, LogKey, assemble, hash,
     parse, render, sign, verify,
