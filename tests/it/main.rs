@@ -15,3 +15,6 @@ mod records;
 mod tables;
 mod tidy;
 mod tlog;
+mod net;
+mod kill;
+mod disk;

@@ -135,7 +135,7 @@ impl Demo {
 
 impl Network {
     async fn start(directory: &Path) -> anyhow::Result<Self> {
-        let spec = Spec::new("detente-demo", &story::MEMBERS)?;
+        let spec = Spec::new("detente-demo", &story::MEMBERS)?.on_free_ports();
         let place = directory.to_owned();
         let made =
             tokio::task::spawn_blocking(move || dev_network(&place, &spec, play::now())).await??;
@@ -145,10 +145,7 @@ impl Network {
         let mut agents = Vec::new();
         let mut counters = Counters::new();
         for (desk, file) in &made.desk_configs {
-            let mut config = config::Desk::read(file)?;
-            // The system chose the relay's port.
-            config.relay.address = relay.addresses().desks.to_string().parse().map_err(anyhow::Error::msg)?;
-            let agent = RunningAgent::start(&config)
+            let agent = RunningAgent::start(&config::Desk::read(file)?)
                 .await
                 .with_context(|| format!("the agent of {desk}"))?;
             counters.insert(desk.to_string(), counter::connect(agent.socket()).await?);
