@@ -309,7 +309,9 @@ impl Door {
             sleep(self.limits.sweep).await;
             // Files of a few kilobytes, read only when they changed.
             self.trust.reload_changed();
-            let cut = self.connections.sweep(&self.trust, super::now());
+            let now = super::now();
+            self.trust.alarm(now);
+            let cut = self.connections.sweep(&self.trust, now);
             self.counts.cut.fetch_add(cut.len() as u64, Ordering::Relaxed);
         }
     }
