@@ -106,8 +106,8 @@ impl OwnCertificate {
         loop {
             match self.reload_changed() {
                 Ok(true) => {
-                    let leaf = self.leaf();
-                    tracing::info!(uri = %leaf.uri, not_after = %leaf.not_after, "certificate reloaded");
+                    let until = self.leaf().not_after;
+                    tracing::info!(%until, "own certificate reloaded");
                 }
                 Ok(false) => {}
                 Err(fault) => {
