@@ -24,7 +24,7 @@ use crate::telemetry;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  detente demo                 play the story, then stay up\n  \
                         detente demo --once --json   play, check, print a summary, exit")]
-pub struct Demo {
+pub(super) struct Demo {
     /// Play the story, check how it ended, and exit.
     #[arg(long)]
     once: bool,
