@@ -44,18 +44,18 @@ const STEP_MS_MAX: i64 = MINUTE_MS;
 
 /// Watches the wall clock for steps.
 #[derive(Debug)]
-pub struct StepWatch {
+pub(super) struct StepWatch {
     offset_ms: i64,
 }
 
 impl StepWatch {
     /// Starts watching from now.
-    pub fn new(clock: &dyn Clock) -> Self {
+    pub(super) fn new(clock: &dyn Clock) -> Self {
         Self { offset_ms: offset_ms(clock) }
     }
 
     /// How far the wall clock has jumped since the last look, if it has.
-    pub fn step_ms(&mut self, clock: &dyn Clock) -> Option<i64> {
+    pub(super) fn step_ms(&mut self, clock: &dyn Clock) -> Option<i64> {
         let offset = offset_ms(clock);
         let step = offset.saturating_sub(self.offset_ms);
         if step.saturating_abs() > STEP_MS_MAX {

@@ -141,10 +141,7 @@ impl Committer {
         let mut draft = self.draft();
         self.look_at_the_clock(&mut draft);
         for command in self.due(&draft) {
-            self.decide(
-                &mut draft,
-                Work { command, enclosure: Enclosure::default(), reply: None },
-            );
+            self.decide(&mut draft, Work { command, enclosure: Enclosure::default(), reply: None });
         }
         for work in works {
             self.confirm_the_clock(&work.command, draft.now);

@@ -120,8 +120,8 @@ impl Relay {
             let (bytes, max) = (bytes as u64, self.envelope_bytes_max as u64);
             return Err(Error::TooLarge { bytes, max });
         }
-        let published = self.published();
-        let envelope = tokio::task::spawn_blocking(move || verify(&published, envelope))
+        let (published, now) = (self.published(), self.clock.wall());
+        let envelope = tokio::task::spawn_blocking(move || verify(&published, envelope, now))
             .await
             .map_err(|_| Error::Fault("verifying failed".to_owned()))??;
         let body = if envelope.statement.act.is_machine() {
@@ -285,15 +285,12 @@ impl Relay {
 /// Checks the signature with the key that the directory names. A statement already on record is
 /// let through unchecked: it is answered with its outcome even when its key has since expired, and
 /// leaves no new record.
-fn verify(published: &Published, envelope: Envelope) -> Result<Envelope, Error> {
+fn verify(published: &Published, envelope: Envelope, now: Timestamp) -> Result<Envelope, Error> {
     let statement = &envelope.statement;
     let state = published.state();
     let known = state.message(&statement.from, statement.message).is_some();
     if !known {
-        let key = state
-            .directory()
-            .signing_key(statement, published.time().max(statement.created))
-            .map_err(Error::Refused)?;
+        let key = state.directory().signing_key(statement, now).map_err(Error::Refused)?;
         envelope.verify(key).map_err(|_| Error::BadSignature)?;
     }
     Ok(envelope)

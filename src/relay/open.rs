@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use super::clock::{Clock, StepWatch};
-use super::commit::{Committer, Job, Work};
+use super::commit::{Committer, Work};
 use super::shared::Shared;
 use super::state::{Enclosure, Published, Snapshot, World};
 use super::tables_thread::TablesThread;
@@ -268,6 +268,7 @@ fn replay(
     let end = journal.next_index();
     let mut world = tables
         .newest_snapshot()
+        .map_err(OpenError::Tables)?
         .and_then(|(next, bytes)| {
             Snapshot::decode(&bytes).filter(|world| world.next == next && next <= end)
         })

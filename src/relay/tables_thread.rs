@@ -9,15 +9,10 @@ use tracing::{error, warn};
 
 use super::shared::Shared;
 use super::state::Snapshot;
-use crate::codec::{self, Record};
 use crate::journal::Reader;
 use crate::tables::Tables;
 use crate::units::Index;
 
-/// Records per step: a step is one sled batch, which is built in memory.
-const STEP_RECORDS: usize = 1_024;
-/// Bytes per step.
-const STEP_BYTES: usize = 8 << 20;
 /// A snapshot is taken after so many records: at 50,000 records/s of replay, start-up never
 /// replays for more than half a second.
 const SNAPSHOT_EVERY: u64 = 20_000;
@@ -59,28 +54,10 @@ impl TablesThread {
     }
 
     /// Takes in the next records; false when there are none.
-    fn step(&mut self) -> Result<bool, String> {
-        let from = self.tables.cursor();
-        let stored = self
-            .reader
-            .read(from, STEP_RECORDS, STEP_BYTES)
-            .map_err(|fault| fault.to_string())?;
-        let Some(last) = stored.last() else { return Ok(false) };
-        let next = last.index.plus(1);
-        let records: Vec<Record> = stored
-            .iter()
-            .map(|stored| codec::decode_record(&stored.record))
-            .collect::<Result<_, _>>()
-            .map_err(|corrupt| corrupt.to_string())?;
-        let root = self
-            .reader
-            .trailer(last.index)
-            .map_err(|fault| fault.to_string())?
-            .map(|trailer| crate::units::Hash::of(&[&trailer]))
-            .ok_or("a committed record has no trailer")?;
-        self.tables.apply(&records, root).map_err(|fault| fault.to_string())?;
-        self.shared.note_tables(next);
-        Ok(true)
+    fn step(&self) -> Result<bool, String> {
+        let more = self.tables.step(self.reader.as_ref()).map_err(|fault| fault.to_string())?;
+        self.shared.note_tables(self.tables.cursor());
+        Ok(more)
     }
 
     /// Short while there is work, long when there is none.
@@ -99,7 +76,9 @@ impl TablesThread {
         let Some(bytes) = Snapshot::encode(published.world()) else { return };
         match self.tables.put_snapshot(next, &bytes) {
             Ok(()) => self.snapshot = next,
-            Err(fault) => warn!(%fault, "a snapshot could not be kept; the next start replays more"),
+            Err(fault) => {
+                warn!(%fault, "a snapshot could not be kept; the next start replays more")
+            }
         }
     }
 }
