@@ -37,11 +37,17 @@ fn step() -> impl Strategy<Value = Step> {
 
 const DESKS: [&str; 4] = ["NL/cyber", "RO/cyber", "XM/cyber", "RO/second"];
 
+fn config() -> ProptestConfig {
+    ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
-    fn any_sequence_of_commands_keeps_the_invariants(steps in prop::collection::vec(step(), 1..120)) {
+    fn any_sequence_of_commands_keeps_the_invariants(
+        steps in prop::collection::vec(step(), 1..120),
+    ) {
         let mut run = Run::new();
         for step in steps {
             run.step(step);
