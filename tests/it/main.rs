@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
+mod desk_pair;
+mod desk_store;
 mod envelope;
 mod envelope_forms;
 mod envelope_genesis;
