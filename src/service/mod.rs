@@ -3,9 +3,7 @@
 //! Not for arguments, signals or printing (see `cli/`), so that the command line, the demo and the
 //! tests run the same thing.
 
-
 pub mod relay;
-
 
 pub use relay::RunningRelay;
 

@@ -200,9 +200,7 @@ pub(super) async fn bind(
     key: &'static str,
     address: SocketAddr,
 ) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|error| StartError::Bind { key, address, error })
+    TcpListener::bind(address).await.map_err(|error| StartError::Bind { key, address, error })
 }
 
 async fn open(

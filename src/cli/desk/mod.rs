@@ -47,16 +47,16 @@ pub(super) struct Desk {
 #[derive(Debug, Args)]
 struct Counter {
     /// The agent's configuration.
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, display_order = 901, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The agent's socket; else DETENTE_SOCKET, else the one in --config.
-    #[arg(long, global = true, value_name = "PATH")]
+    #[arg(long, global = true, display_order = 902, value_name = "PATH")]
     socket: Option<PathBuf>,
     /// The officer who acts; else DETENTE_OFFICER, else the only one in --config.
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, display_order = 903, value_name = "NAME")]
     officer: Option<String>,
     /// How long to wait for the agent, in seconds.
-    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 30,
+    #[arg(long, global = true, display_order = 904, value_name = "SECONDS", default_value_t = 30,
           value_parser = clap::value_parser!(u64).range(1..=3600))]
     timeout: u64,
 }
