@@ -2,8 +2,18 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is its purpose")]
 
+mod desk_pair;
+mod desk_store;
 mod envelope;
 mod envelope_forms;
 mod envelope_genesis;
+mod moves;
+mod rules_fixture;
+mod rules_deadlines;
+mod rules_properties;
+mod rules_refusals;
+mod codec;
+mod records;
+mod tables;
 mod tidy;
 mod tlog;
