@@ -6,6 +6,7 @@
 
 mod agent;
 mod clean;
+mod demo;
 mod desk;
 mod failure;
 pub mod genesis;
@@ -60,6 +61,7 @@ pub struct Common {
 enum Command {
     Relay(relay::RelayCommand),
     Desk(Box<desk::Desk>),
+    Demo(demo::Demo),
     Pki(pki::Pki),
     Genesis(genesis::GenesisCommand),
     Verify(verify::Verify),
@@ -73,6 +75,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
     let ended = match command {
         Command::Relay(relay) => relay.run(&mut screen),
         Command::Desk(desk) => desk.run(&common, &mut screen),
+        Command::Demo(demo) => demo.run(&common),
         Command::Pki(pki) => told(&mut screen, |out| pki.run(out)),
         Command::Genesis(genesis) => told(&mut screen, |out| genesis.run(out)),
         Command::Verify(verify) => verify.run(&mut screen),
@@ -113,7 +116,7 @@ fn told(
             // The chain from what was attempted to what the system said.
             let why = format!("{error:#}");
             let next = "correct what is named, then run it again";
-            Err(Failure::new(Exit::Failure, "C-701", "it was not done", why, next))
+            Err(Failure::new(Exit::Failure, "C-702", "it was not done", why, next))
         }
     }
 }

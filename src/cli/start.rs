@@ -4,6 +4,8 @@
 
 use super::{Exit, Failure};
 use crate::config::{self, LogFormat};
+use crate::desk;
+use crate::grpc::agent::AgentError;
 use crate::journal;
 use crate::relay::OpenError;
 use crate::service::StartError;
@@ -25,7 +27,7 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 
 /// A relay or an agent that cannot start.
 pub(super) fn failure(error: StartError) -> Failure {
-    let why = error.to_string();
+    let why = chain(&error);
     let failed =
         |code: &str, next: &str| Failure::new(Exit::Failure, code, "it cannot start", &why, next);
     match error {
@@ -48,7 +50,20 @@ pub(super) fn failure(error: StartError) -> Failure {
             "check [tls] and the key files: each must be there, be opened by the secret in \
              [unlock], and fit its certificate",
         ),
-        StartError::Counter(_) => failed(
+        StartError::Agent(AgentError::Desk(desk::OpenError::Journal(fault))) => {
+            journal_failure(&fault)
+        }
+        StartError::Agent(AgentError::Desk(_)) => failed(
+            "C-610",
+            "check that store.directory, [unlock], [keys] and desk belong together and to the \
+             genesis",
+        ),
+        StartError::Agent(
+            AgentError::Counter(_)
+            | AgentError::Serving(_)
+            | AgentError::Disk(_)
+            | AgentError::Panicked(_),
+        ) => failed(
             "C-606",
             "choose a path for counter.socket in a directory of the agent's own, or stop the \
              agent that uses it",
@@ -98,4 +113,18 @@ pub(super) fn journal_failure(fault: &journal::Fault) -> Failure {
 pub(super) fn store_failed(what: &str, why: &str) -> Failure {
     let next = "check the disk; what was acknowledged is on it, and the next start reads it again";
     Failure::new(Exit::Failure, "C-405", what, why, next)
+}
+
+/// An error and its causes, each once: what was attempted, then what stood in its way.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let words = inner.to_string();
+        if !text.contains(&words) {
+            text = format!("{text}: {words}");
+        }
+        cause = inner.source();
+    }
+    text
 }

@@ -3,6 +3,7 @@
 //! Not for keys or cases: an officer's command never opens the agent's files.
 
 mod act;
+mod agent;
 mod case;
 mod contacts;
 mod fields;
@@ -77,7 +78,14 @@ impl Desk {
     pub(super) fn run(self, common: &Common, screen: &mut Screen) -> Result<Exit, Failure> {
         let Self { counter, command } = self;
         match command {
-            None => Err(Failure::value("--config", "the agent is not there yet", "")),
+            None => match &counter.config {
+                Some(file) => agent::run(file, screen),
+                None => Err(Failure::value(
+                    "--config",
+                    "without a command this is the agent, which needs its configuration",
+                    "give --config desk.toml to run the agent, or a command; see --help",
+                )),
+            },
             Some(Command::Form(form)) => form.run(screen),
             Some(command) => runtime()?.block_on(officer(command, &counter, common, screen)),
         }
