@@ -40,8 +40,7 @@ pub use store::{Clock, Published};
 
 use crate::envelope::genesis::Genesis;
 use crate::envelope::{ENVELOPE_BYTES_MAX_DEFAULT, Envelope};
-use crate::journal::file::{self, FileJournal};
-use crate::journal::{Journal, Truncation};
+use crate::journal::{self, FileJournal, Journal, Truncation};
 use crate::rules::Directory;
 use crate::units::{DeskId, DeskIndex, Index, MessageId, Name, RequestId, Timestamp};
 use crate::wire::detente::form::v1::Body;
@@ -50,7 +49,7 @@ use store::{Scratch, Store};
 
 /// How a desk's journal is kept: a desk writes a few megabytes a year, so its segments are small.
 /// The largest batch is what the writer puts together, and one job more.
-const JOURNAL: file::Options = file::Options { segment_bytes: 16 << 20, batch_bytes_max: 15 << 20 };
+const JOURNAL: journal::Options = journal::Options { segment_bytes: 16 << 20, batch_bytes_max: 15 << 20 };
 
 /// What a desk needs to open.
 pub struct Options {

@@ -170,7 +170,8 @@ pub fn render(secret: &Secret, unlock: &Unlock) -> String {
     let derived = derive(unlock, derivation, &salt);
     let (key, check) = derived.split_at(32);
     let head = format!(
-        "version: 1\nkind: {}\nname: {}\nderivation: {derivation}\nsalt: {}\nnonce: {}\ncheck: {}\n",
+        "version: 1\nkind: {}\nname: {}\nderivation: {derivation}\n\
+         salt: {}\nnonce: {}\ncheck: {}\n",
         secret.kind.as_str(),
         secret.name.replace(['\n', '\r'], " "),
         HEXLOWER.encode(&salt),

@@ -21,6 +21,10 @@ pub mod certificate;
 
 pub mod authority;
 
+mod memory;
+
+mod stamp;
+
 pub mod trust;
 
 pub mod relay_trust;

@@ -136,9 +136,12 @@ impl Unlock {
         let text = std::str::from_utf8(&bytes).map_err(|_| unusable("it is not text"))?;
         let text = text.trim_end_matches(['\n', '\r']);
         let mut raw = Zeroizing::new([0; 32]);
-        match data_encoding::HEXLOWER.decode_mut(text.as_bytes(), raw.as_mut_slice()) {
-            Ok(32) if text.len() == 64 => Ok(Self::from_random(&raw)),
-            _ => Self::from_passphrase(text).map_err(unusable),
+        // The decoder wants room of exactly the right size.
+        if text.len() == 64
+            && data_encoding::HEXLOWER.decode_mut(text.as_bytes(), raw.as_mut_slice()).is_ok()
+        {
+            return Ok(Self::from_random(&raw));
         }
+        Self::from_passphrase(text).map_err(unusable)
     }
 }
