@@ -1,5 +1,7 @@
 //! The promises, one module each. One binary, because eight would take four times as long to build.
 
+mod desk_agent;
+mod desk_intake;
 mod desk_pair;
 mod desk_store;
 mod envelope;
