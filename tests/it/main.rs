@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is its purpose")]
 
+mod desk_agent;
+mod desk_intake;
 mod desk_pair;
 mod desk_store;
 mod envelope;
