@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use detente::codec::{Heads, Leaf, Log, Record, encode_event, encode_record, encode_trailer};
+use detente::envelope::Act;
+use detente::envelope::words::Outcome;
 use detente::journal::{Body, Reader as _, Stored};
 use detente::rules::{Event, Kind, Numbering};
 use detente::tables::{self, Fault, Opened, Options, PageToken, Tables};
-use detente::units::{DeskIndex, Hash, Index, JournalId, RequestId};
+use detente::units::{DeskIndex, Hash, Index, JournalId, MessageId, RequestId};
 use detente::views::RequestRow;
 use proptest::prelude::*;
 
@@ -74,7 +76,7 @@ fn check_rows(tables: &Tables, maker: &Maker) {
         assert_eq!(row.request.follow_up, request.follow_up);
         assert_eq!(row.request.newest_event, request.newest_event);
         assert_eq!(row.transport(), request.transport().stage());
-        assert_eq!(row.times.closed.is_some(), request.handling.is_final());
+        check_times(&row, maker);
         let history: Vec<Index> = tables.history(request.id, None, usize::MAX).unwrap();
         let concerned = maker.records.iter().filter(|r| r.event.request == Some(request.id));
         assert_eq!(history, concerned.map(|r| r.index).collect::<Vec<_>>());
@@ -91,6 +93,30 @@ fn check_rows(tables: &Tables, maker: &Maker) {
         assert_eq!(found, numbers.collect::<Vec<_>>());
         assert!(found.iter().zip(0..).all(|((number, _), n)| number.0 == n), "dense");
     }
+}
+
+/// Each time is that of the first record that brings it about.
+fn check_times(row: &RequestRow, maker: &Maker) {
+    let id = row.request.id;
+    let first = |what: &dyn Fn(&Act) -> bool| {
+        let found = maker.records.iter().find(|record| match &record.event.kind {
+            Kind::Accepted(statement) => statement.request == id && what(&statement.act),
+            _ => false,
+        });
+        found.map(|record| record.time)
+    };
+    let own = MessageId(id.0);
+    let delivered =
+        |act: &Act| matches!(act, Act::Receipt { of, rejected: None, .. } if *of == own);
+    let determined = |act: &Act| match act {
+        Act::Determine { outcome, .. } => *outcome != Outcome::Postponed,
+        _ => false,
+    };
+    assert_eq!(row.times.delivered, first(&delivered));
+    assert_eq!(row.times.acknowledged, first(&|act| matches!(act, Act::Acknowledge { .. })));
+    assert_eq!(row.times.determined, first(&determined));
+    assert_eq!(row.times.executed, first(&|act| matches!(act, Act::Execute { .. })));
+    assert_eq!(row.times.closed, first(&|act| matches!(act, Act::Close)));
 }
 
 #[test]
@@ -340,6 +366,11 @@ fn damaged_files_never_stop_the_start() {
                     copy(&sound, &dir);
                     std::fs::write(dir.join(&file), spoilt).unwrap();
                     assert_eq!(recovered_fingerprint(&dir, shelf), expected, "{file:?} {at}");
+                    // Nothing of the damage comes back.
+                    let again = open(&dir, shelf);
+                    assert_eq!(again.rebuilt_because, None);
+                    assert_eq!(again.tables.fingerprint().unwrap(), expected, "{file:?} {at}");
+                    drop(again);
                     std::fs::remove_dir_all(&dir).unwrap();
                 }
             }
