@@ -8,6 +8,7 @@ use std::fmt::Display;
 use prost::Message as _;
 use serde::{Deserialize, Serialize};
 
+use super::form::{is_language, is_zone};
 use super::read::{check, malformed, moment, text};
 use super::sign::{Algorithm, GENESIS_TYPE};
 use super::words::{Instrument, Role};
@@ -200,7 +201,11 @@ pub fn hash(genesis: &[u8]) -> Hash {
     Hash::of(&[GENESIS_LABEL, genesis])
 }
 
-fn split(signed: &[u8]) -> Result<(Vec<u8>, Vec<Signature>), Malformed> {
+/// The bytes of a genesis and its signatures so far; neither is checked beyond its form.
+///
+/// # Errors
+/// When it is not a signed genesis.
+pub fn split(signed: &[u8]) -> Result<(Vec<u8>, Vec<Signature>), Malformed> {
     check(signed.len() <= GENESIS_BYTES_MAX, "signed", || {
         format!("{} bytes where at most {GENESIS_BYTES_MAX} belong", signed.len())
     })?;
@@ -263,8 +268,9 @@ fn read_member(at: &str, member: wire::GenesisMember) -> Result<FoundingMember, 
         preservation_days_min,
         desks,
     } = member;
-    check(PRESERVATION_DAYS.contains(&preservation_days_min), at, || {
-        format!("preservation_days_min {preservation_days_min} is not {PRESERVATION_DAYS:?}")
+    let days = PRESERVATION_DAYS;
+    check(days.contains(&preservation_days_min), format!("{at}.preservation_days_min"), || {
+        format!("{preservation_days_min} is not {} to {} days", days.start(), days.end())
     })?;
     let field = format!("{at}.instruments");
     let read: BTreeSet<Instrument> =
@@ -315,9 +321,9 @@ fn read_desk(at: &str, desk: wire::GenesisDesk) -> Result<FoundingDesk, Malforme
     let desk = FoundingDesk {
         name: text(format!("{at}.name"), &name)?,
         organisation: read_prose(format!("{at}.organisation"), organisation)?,
-        time_zone: read_prose(format!("{at}.time_zone"), time_zone)?,
+        time_zone: read_shaped(format!("{at}.time_zone"), time_zone, is_zone)?,
         languages: read_list(&format!("{at}.languages"), languages, |at, language| {
-            read_prose(at.to_owned(), language)
+            read_shaped(at.to_owned(), language, is_language)
         })?,
         desk_key: read_signer(format!("{at}.desk_key"), desk_key_algorithm, &desk_key)?,
         encryption_keys: read_list(
@@ -397,6 +403,16 @@ fn read_prose(field: String, value: String) -> Result<String, Malformed> {
     check(!value.trim().is_empty(), &field, || "absent".to_owned())?;
     check(value.len() <= TEXT_BYTES_MAX, &field, || format!("longer than {TEXT_BYTES_MAX} bytes"))?;
     super::read::check_readable(&field, &value, false)?;
+    Ok(value)
+}
+
+fn read_shaped(
+    field: String,
+    value: String,
+    is_one: fn(&str) -> bool,
+) -> Result<String, Malformed> {
+    let value = read_prose(field.clone(), value)?;
+    check(is_one(&value), field, || format!("{value:?} is not well formed"))?;
     Ok(value)
 }
 

@@ -210,6 +210,9 @@ impl DecryptionKey {
 /// # Errors
 /// When the draft would not be a statement, it is a machine's, the body is too long, or the
 /// recipient's key is not one.
+///
+/// # Panics
+/// Never: a padded size fits 32 bits.
 pub fn seal(
     draft: &Draft,
     body: &Body,

@@ -3,6 +3,8 @@
 //! Not for the meaning of a record: bytes in, bytes out. The documentation of [`Journal`] is the
 //! contract; `tests/it/journal_battery.rs` runs it against every implementation.
 
+pub mod file;
+
 use std::sync::Arc;
 
 use crate::units::{BatchId, Index, JournalId};

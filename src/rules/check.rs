@@ -85,11 +85,10 @@ fn check_desks(directory: &Directory, statement: &Statement) -> Result<(), Refus
     if from.member == to.member {
         return Err(Refusal::SameMember { member: from.member });
     }
-    let (may_send, may_receive) = match &statement.act {
-        Act::Request(facts) => {
-            (sender.status.may_request(), recipient.status.may_receive(facts.urgency))
-        }
-        _act => (sender.status.may_answer(), recipient.status.may_answer()),
+    let (may_send, may_receive) = if let Act::Request(facts) = &statement.act {
+        (sender.status.may_request(), recipient.status.may_receive(facts.urgency))
+    } else {
+        (sender.status.may_answer(), recipient.status.may_answer())
     };
     if !may_send {
         return Err(Refusal::SenderNotAllowed {
@@ -143,14 +142,11 @@ fn check_act(
     statement: &Statement,
 ) -> Result<(), Refusal> {
     let side = check_party(request, statement)?;
-    match &statement.act {
-        Act::Receipt { of, header, rejected } => {
-            return check_machine(request, side, *of, *header, Move::Receipt(*rejected));
-        }
-        Act::Retrieval { of, header, failed } => {
-            return check_machine(request, side, *of, *header, Move::Retrieval(*failed));
-        }
-        _act => {}
+    if let Act::Receipt { of, header, rejected } = &statement.act {
+        return check_machine(request, side, *of, *header, Move::Receipt(*rejected));
+    }
+    if let Act::Retrieval { of, header, failed } = &statement.act {
+        return check_machine(request, side, *of, *header, Move::Retrieval(*failed));
     }
     check_role(directory, side, statement)?;
     match statement.in_reply_to {
@@ -279,18 +275,19 @@ fn check_facts(
             (true, Extent::NoDataHeld, Some(_)) => Err(Refusal::EndMisplaced),
             (true, Extent::Executed | Extent::ExecutedInPart, None) => Err(Refusal::EndMissing),
             (true, Extent::Executed | Extent::ExecutedInPart, Some(until)) => {
+                ahead(*until)?;
                 check_length(directory, request, *until)
             }
         },
         Act::RequestExtension | Act::Extend { .. } | Act::Mla(_) if !has_measure => {
             Err(Refusal::NoMeasure { act: act.name(), kind })
         }
+        Act::Extend { preserved_until } => ahead(*preserved_until),
         Act::Request(_)
         | Act::Determine { .. }
         | Act::RequestClarification
         | Act::ProvideClarification
         | Act::RequestExtension
-        | Act::Extend { .. }
         | Act::Withdraw
         | Act::Close
         | Act::Mla(_)

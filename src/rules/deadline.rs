@@ -38,11 +38,7 @@ pub const fn delivery_within_ms(urgency: Urgency) -> i64 {
 }
 
 /// The deadlines of one statement of a request: failure, then handing over.
-pub(super) fn of_message(
-    urgency: Urgency,
-    id: MessageId,
-    message: &Message,
-) -> [Option<Deadline>; 2] {
+pub fn of_message(urgency: Urgency, id: MessageId, message: &Message) -> [Option<Deadline>; 2] {
     if message.machine || message.transport.is_receipted() {
         return [None, None];
     }
@@ -72,7 +68,7 @@ pub(super) fn of_message(
 }
 
 /// The end of a request's preservation, if it has one.
-pub(super) fn of_measure(request: &Request) -> Option<Deadline> {
+pub fn of_measure(request: &Request) -> Option<Deadline> {
     let at: Timestamp = request.measure.ends_at()?;
     Some(Deadline { at, what: DeadlineKind::PreservationEnd(request.id) })
 }

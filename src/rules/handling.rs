@@ -174,39 +174,31 @@ impl Handling {
     /// [`Refusal`] saying why the stage does not allow it.
     pub fn decide(self, act: &Act, by: Side) -> Result<(), Refusal> {
         match act {
-            Act::Acknowledge { .. } => match self {
-                Self::New => Ok(()),
-                Self::Acknowledged(_)
-                | Self::ClarificationRequested(..)
-                | Self::ClarificationProvided(..)
-                | Self::Determined(..)
-                | Self::Executed(_)
-                | Self::WithdrawalRequested { .. }
-                | Self::Withdrawn
-                | Self::Closed(_) => {
-                    self.open()?;
+            Act::Acknowledge { .. } => {
+                self.open()?;
+                if self == Self::New {
+                    Ok(())
+                } else {
                     Err(Refusal::AlreadyAcknowledged { stage: self.as_str() })
                 }
-            },
-            Act::ReviseEstimate { .. } => self.going_on().map(drop),
-            Act::RequestClarification => match self.going_on()? {
-                Self::ClarificationRequested(..) => Err(Refusal::ClarificationPending),
-                _going_on => Ok(()),
-            },
-            Act::ProvideClarification => match self {
-                Self::ClarificationRequested(..) => Ok(()),
-                Self::New
-                | Self::Acknowledged(_)
-                | Self::ClarificationProvided(..)
-                | Self::Determined(..)
-                | Self::Executed(_)
-                | Self::WithdrawalRequested { .. }
-                | Self::Withdrawn
-                | Self::Closed(_) => {
-                    self.open()?;
+            }
+            Act::ReviseEstimate { .. } => self.going_on(),
+            Act::RequestClarification => {
+                self.going_on()?;
+                if matches!(self, Self::ClarificationRequested(..)) {
+                    Err(Refusal::ClarificationPending)
+                } else {
+                    Ok(())
+                }
+            }
+            Act::ProvideClarification => {
+                self.open()?;
+                if matches!(self, Self::ClarificationRequested(..)) {
+                    Ok(())
+                } else {
                     Err(Refusal::NoClarificationPending { stage: self.as_str() })
                 }
-            },
+            }
             Act::Determine { outcome, .. } => self.decide_determine(*outcome),
             Act::Execute { extent, .. } => self.decide_execute(*extent),
             Act::Withdraw => self.open(),
@@ -240,7 +232,9 @@ impl Handling {
         match self.determination().map(|decided| decided.outcome) {
             Some(outcome) if accepts(outcome) => Ok(()),
             None if extent == Extent::NoDataHeld => Ok(()),
-            outcome => Err(Refusal::NotAccepted { outcome }),
+            outcome => {
+                Err(Refusal::NotAccepted { outcome: outcome.map_or("NONE", Outcome::as_str) })
+            }
         }
     }
 
@@ -279,7 +273,7 @@ impl Handling {
     }
 
     /// Refuses unless it is acknowledged and its substance has not ended.
-    fn going_on(self) -> Result<Self, Refusal> {
+    fn going_on(self) -> Result<(), Refusal> {
         self.open()?;
         match self.ending() {
             Some(Ending::NotAnswered) => Err(Refusal::WillNotBeAnswered),
@@ -287,7 +281,7 @@ impl Handling {
                 Err(Refusal::SubstanceEnded { stage: self.as_str() })
             }
             None if self == Self::New => Err(Refusal::NotAcknowledged),
-            None => Ok(self),
+            None => Ok(()),
         }
     }
 

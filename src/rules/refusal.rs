@@ -301,13 +301,13 @@ refusals! {
         "it was determined before: {outcome}";
         "execute what was accepted, or close it";
     /// It was not accepted.
-    NotAccepted { outcome: Option<Outcome> } = "R-307" "NOT_ACCEPTED" OutOfTurn ACT;
-        "it was not accepted (determination: {outcome:?})";
+    NotAccepted { outcome: &'static str } = "R-307" "NOT_ACCEPTED" OutOfTurn ACT;
+        "it was not accepted; its determination is {outcome}";
         "determine it first; without an acceptance only NO_DATA_HELD can be said";
     /// The substance has ended.
     SubstanceEnded { stage: &'static str } = "R-308" "SUBSTANCE_ENDED" OutOfTurn ACT;
         "the request is {stage}: its substance has ended";
-        "close it";
+        "close the request";
     /// The substance has not ended.
     NotEnded { stage: &'static str } = "R-309" "NOT_ENDED" OutOfTurn ACT;
         "the request is {stage}: its substance has not ended";

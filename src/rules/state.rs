@@ -182,77 +182,78 @@ impl State {
         }
     }
 
-    /// Takes the request's entries out of the sets, adds the event, and puts them back.
+    /// Adds an event to its request, and changes the sets by what it changed there.
     fn add_to_request(&mut self, id: RequestId, event: &Event, stamp: Stamp) {
+        let touched = touched(event);
+        let before = self.entries(id, &touched);
         if let Kind::Accepted(statement) = &event.kind {
+            self.messages.insert_mut(statement.message, id);
             if let Some(request) = Request::open(statement, stamp) {
                 self.requests.insert_mut(id, request);
-            } else {
-                self.unlist(id, &touched(event));
-                self.advance(id, event, stamp);
+                self.relist(before, self.entries(id, &touched));
+                return;
             }
-            self.messages.insert_mut(statement.message, id);
-        } else {
-            self.unlist(id, &touched(event));
-            self.advance(id, event, stamp);
         }
-        self.list(id, &touched(event));
-    }
-
-    fn advance(&mut self, id: RequestId, event: &Event, stamp: Stamp) {
         if let Some(request) = self.requests.get_mut(&id) {
             request.apply(event, stamp);
         }
+        self.relist(before, self.entries(id, &touched));
     }
 
-    /// Takes out what the request and these of its statements have in the sets.
-    pub(super) fn unlist(&mut self, id: RequestId, touched: &[MessageId]) {
-        let Some(entries) = self.requests.get(&id).map(|request| Entries::of(request, touched))
-        else {
-            return;
-        };
-        for deadline in &entries.deadlines {
-            self.deadlines.remove_mut(deadline);
-        }
-        for waiting in &entries.waiting {
-            self.waiting.remove_mut(waiting);
-        }
-        if let Some(forget) = &entries.forget {
-            self.forget.remove_mut(forget);
-        }
-        self.recount(&entries, |n| n.saturating_sub(1));
+    /// What the request and these of its statements have in the sets; nothing if it is not there.
+    pub(super) fn entries(&self, id: RequestId, touched: &[MessageId]) -> Entries {
+        self.requests
+            .get(&id)
+            .map_or_else(Entries::default, |request| Entries::of(request, touched))
     }
 
-    fn list(&mut self, id: RequestId, touched: &[MessageId]) {
-        let Some(entries) = self.requests.get(&id).map(|request| Entries::of(request, touched))
-        else {
-            return;
-        };
-        self.recount(&entries, |n| n.saturating_add(1));
-        for deadline in entries.deadlines {
-            self.deadlines.insert_mut(deadline);
+    /// Changes the sets from what a request had there to what it has now.
+    pub(super) fn relist(&mut self, before: Entries, after: Entries) {
+        for gone in before.deadlines.iter().filter(|entry| !after.deadlines.contains(entry)) {
+            self.deadlines.remove_mut(gone);
         }
-        for waiting in entries.waiting {
-            self.waiting.insert_mut(waiting);
+        for gone in before.waiting.iter().filter(|entry| !after.waiting.contains(entry)) {
+            self.waiting.remove_mut(gone);
         }
-        if let Some(forget) = entries.forget {
-            self.forget.insert_mut(forget);
+        if before.forget != after.forget
+            && let Some(gone) = &before.forget
+        {
+            self.forget.remove_mut(gone);
+        }
+        if before.member != after.member || before.open != after.open {
+            self.recount(before.member, before.open, |n| n.saturating_sub(1));
+            self.recount(after.member, after.open, |n| n.saturating_add(1));
+        }
+        for new in after.deadlines.into_iter().filter(|entry| !before.deadlines.contains(entry)) {
+            self.deadlines.insert_mut(new);
+        }
+        for new in after.waiting.into_iter().filter(|entry| !before.waiting.contains(entry)) {
+            self.waiting.insert_mut(new);
+        }
+        if before.forget != after.forget
+            && let Some(new) = after.forget
+        {
+            self.forget.insert_mut(new);
         }
     }
 
-    fn recount(&mut self, entries: &Entries, change: impl Fn(u32) -> u32) {
-        let mut counts = self.counts.get(&entries.member).copied().unwrap_or_default();
+    fn recount(&mut self, member: Option<MemberId>, open: bool, change: impl Fn(u32) -> u32) {
+        let Some(member) = member else { return };
+        let mut counts = self.counts.get(&member).copied().unwrap_or_default();
         counts.all = change(counts.all);
-        if entries.open {
+        if open {
             counts.open = change(counts.open);
         }
-        self.counts.insert_mut(entries.member, counts);
+        self.counts.insert_mut(member, counts);
     }
 }
 
 /// What a request, and some of its statements, have in the sets of the state.
-struct Entries {
-    member: MemberId,
+///
+/// Nothing when the request is not there.
+#[derive(Default)]
+pub(super) struct Entries {
+    member: Option<MemberId>,
     open: bool,
     deadlines: Vec<Deadline>,
     waiting: Vec<(DeskId, Index, MessageId)>,
@@ -262,7 +263,7 @@ struct Entries {
 impl Entries {
     fn of(request: &Request, touched: &[MessageId]) -> Self {
         let mut entries = Self {
-            member: request.from.member,
+            member: Some(request.from.member),
             open: request.is_open(),
             deadlines: deadline::of_measure(request).into_iter().collect(),
             waiting: Vec::new(),
