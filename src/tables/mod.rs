@@ -172,8 +172,7 @@ impl Tables {
     /// The newest snapshot whose hash holds, and the record that comes after it.
     ///
     /// # Errors
-    /// [`Fault::Io`] or [`Fault::Broken`]. A damaged snapshot is not an error: the one before it
-    /// is given, or none.
+    /// [`Fault::Io`]. Damage is not an error: the snapshot before it is given, or none.
     pub fn newest_snapshot(&self) -> Result<Option<(Index, Vec<u8>)>, Fault> {
         snapshot::newest(&self.store, self.journal())
     }
