@@ -70,7 +70,11 @@ impl RelayFigures {
             age,
         )?;
         let open = published.state().open_requests();
-        page.gauge("detente_requests_open", "Requests that are open, tests and exercises too", open)?;
+        page.gauge(
+            "detente_requests_open",
+            "Requests that are open, tests and exercises too",
+            open,
+        )?;
         let mut metric = page.encoder.encode_descriptor(
             "detente_requests_unacknowledged",
             "Requests that the member has not acknowledged, without tests and exercises",
