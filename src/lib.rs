@@ -29,4 +29,5 @@ pub mod grpc;
 // -- V. How it is run
 pub mod config;
 pub mod telemetry;
+pub mod service;
 pub mod cli;

@@ -32,7 +32,7 @@ pub use screen::{Ink, Pen, Screen};
   detente desk send --to RO/cyber --form request.toml
   detente desk ack 4f2a --will yes --form \"report by e-mail\" --by +8h
   detente relay --config relay.toml",
-    after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 verification failed, 4 refused by the rules."
+    after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 not verified, 4 refused by the rules."
 )]
 pub struct Arguments {
     #[command(flatten)]

@@ -268,8 +268,9 @@ fn read_member(at: &str, member: wire::GenesisMember) -> Result<FoundingMember, 
         preservation_days_min,
         desks,
     } = member;
-    check(PRESERVATION_DAYS.contains(&preservation_days_min), at, || {
-        format!("preservation_days_min {preservation_days_min} is not {PRESERVATION_DAYS:?}")
+    let days = PRESERVATION_DAYS;
+    check(days.contains(&preservation_days_min), format!("{at}.preservation_days_min"), || {
+        format!("{preservation_days_min} is not {} to {} days", days.start(), days.end())
     })?;
     let field = format!("{at}.instruments");
     let read: BTreeSet<Instrument> =

@@ -87,6 +87,12 @@ pub(super) fn check_readable(field: &str, value: &str, in_prose: bool) -> Result
     }
 }
 
+/// Text in which everything that [`check_readable`] refuses is shown as U+FFFD.
+pub(super) fn readable(value: &str) -> String {
+    let show = |c| if is_deceptive(c) && !matches!(c, '\n' | '\t') { '\u{FFFD}' } else { c };
+    value.chars().map(show).collect()
+}
+
 fn is_deceptive(c: char) -> bool {
     c.is_control()
         || matches!(c,

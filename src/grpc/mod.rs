@@ -7,7 +7,13 @@
 //! The relay's side is [`serve`], the desk's is [`client`]; [`Failure`] is what a client reads out
 //! of a status.
 
+pub mod agent;
 pub mod client;
+pub mod counter;
+mod counter_parse;
+mod counter_render;
+mod counter_service;
+mod counter_status;
 pub mod failure;
 pub mod health;
 pub mod meter;
@@ -26,6 +32,10 @@ mod read;
 mod render;
 mod status;
 mod trouble;
+pub mod uplink;
+mod uplink_backoff;
+mod uplink_courier;
+mod uplink_follow;
 
 pub use client::RelayClient;
 pub use failure::Failure;

@@ -95,6 +95,25 @@ impl Unlock {
         Ok(Self { secret: Zeroizing::new(text.as_bytes().to_vec()), random: false })
     }
 
+    /// The secret for another use than key files, told apart by `label`. A passphrase is stretched
+    /// as for key files (PBKDF2-HMAC-SHA256, 600,000 rounds, the label as salt), which takes a
+    /// fraction of a second; 32 random bytes are used as they are.
+    pub fn master(&self, label: &[u8]) -> Zeroizing<Vec<u8>> {
+        if self.random {
+            return self.secret.clone();
+        }
+        let mut stretched = Zeroizing::new(vec![0; 32]);
+        let algorithm = aws_lc_rs::pbkdf2::PBKDF2_HMAC_SHA256;
+        aws_lc_rs::pbkdf2::derive(
+            algorithm,
+            super::keyfile::ROUNDS,
+            label,
+            &self.secret,
+            &mut stretched,
+        );
+        stretched
+    }
+
     /// True for 32 random bytes, which need no stretching.
     pub(super) const fn is_random(&self) -> bool {
         self.random

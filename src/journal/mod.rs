@@ -1,7 +1,23 @@
 //! The append-only log: the truth of a relay or a desk.
 //!
 //! Not for the meaning of a record: bytes in, bytes out. The documentation of [`Journal`] is the
-//! contract; `tests/it/journal_battery.rs` runs it against every implementation.
+//! contract; `tests/it/journal_battery.rs` runs it against every implementation. The bytes on disk
+//! are specified in `format.rs`.
+
+mod check;
+pub mod disk;
+mod file;
+mod format;
+mod memory;
+mod reader;
+mod recover;
+mod scan;
+mod segment;
+mod walk;
+
+pub use check::{Progress, Summary, check, check_on};
+pub use file::{FileJournal, Opened, Options};
+pub use memory::MemoryJournal;
 
 pub mod file;
 

@@ -248,7 +248,7 @@ impl Directory {
             (Signer::Desk, false) => return Err(Refusal::OfficerMustSign { act }),
             (Signer::Officer(_), true) => return Err(Refusal::MachineMustSign { act }),
         };
-        if key_id(key) == statement.signer_key {
+        if key.id() == statement.signer_key {
             Ok(key)
         } else {
             Err(Refusal::WrongKey { desk: desk_id.clone(), key: statement.signer_key })
@@ -318,14 +318,6 @@ pub(super) const fn roles_for(act: &Act) -> &'static [Role] {
         | Act::Mla(MlaStep::Received | MlaStep::Decided) => &[Role::Answer],
         Act::Close => &[Role::Request, Role::Answer],
         Act::Receipt { .. } | Act::Retrieval { .. } => &[],
-    }
-}
-
-/// The id of a key: SHA-256("detente/key/v1\0" || algorithm byte || public key).
-fn key_id(key: &PublicKey) -> Hash {
-    match key {
-        PublicKey::Ed25519(bytes) => Hash::of(&[b"detente/key/v1\0", &[1], bytes]),
-        PublicKey::MlDsa44(bytes) => Hash::of(&[b"detente/key/v1\0", &[2], bytes]),
     }
 }
 

@@ -307,7 +307,7 @@ refusals! {
     /// The substance has ended.
     SubstanceEnded { stage: &'static str } = "R-308" "SUBSTANCE_ENDED" OutOfTurn ACT;
         "the request is {stage}: its substance has ended";
-        "close it";
+        "close the request";
     /// The substance has not ended.
     NotEnded { stage: &'static str } = "R-309" "NOT_ENDED" OutOfTurn ACT;
         "the request is {stage}: its substance has not ended";

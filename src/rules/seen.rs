@@ -111,3 +111,81 @@ fn forget_one(state: &mut State, id: RequestId) {
     state.requests.remove_mut(&id);
     state.relist(before, state.entries(id, &[]));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::envelope::words::{Instrument, RequestType, Urgency};
+    use crate::envelope::{RequestFacts, Signer};
+    use crate::rules::state::Counts;
+    use crate::rules::{Event, Kind, Stamp};
+    use crate::units::{CaseId, Hash, Index, MessageId};
+
+    fn statement(act: Act) -> Statement {
+        Statement {
+            header: Hash([1; 32]),
+            message: MessageId([1; 16]),
+            from: "NL/cyber".parse().unwrap(),
+            signer: Signer::Desk,
+            signer_key: Hash([1; 32]),
+            to: "RO/cyber".parse().unwrap(),
+            case: CaseId([1; 16]),
+            request: RequestId([1; 16]),
+            in_reply_to: None,
+            sequence: 1,
+            created: Timestamp(0),
+            not_after: Timestamp(1),
+            seen: None,
+            ciphertext_len: 0,
+            act,
+        }
+    }
+
+    fn request() -> Statement {
+        statement(Act::Request(RequestFacts {
+            kind: RequestType::Preservation,
+            instrument: Instrument::Budapest,
+            urgency: Urgency::Expedited,
+            test: false,
+            exercise: false,
+            parent: None,
+        }))
+    }
+
+    #[test]
+    fn requests_are_limited_by_member() {
+        let new = request();
+        let cases = [
+            (OPEN_REQUESTS_MAX - 1, REMEMBERED_REQUESTS_MAX - 1, None),
+            (OPEN_REQUESTS_MAX, OPEN_REQUESTS_MAX, Some("R-407")),
+            (1, REMEMBERED_REQUESTS_MAX, Some("R-408")),
+        ];
+        for (open, all, expected) in cases {
+            let mut state = State::default();
+            state.counts.insert_mut(new.from.member, Counts { open, all });
+            let code = check_limits(&state, &new).err().map(|refusal| refusal.code());
+            assert_eq!(code, expected, "{open} open of {all}");
+        }
+    }
+
+    #[test]
+    fn statements_are_limited_by_request_but_it_can_still_be_ended() {
+        let mut state = State::default();
+        let opening = request();
+        let event = Event {
+            from: Some(opening.from.clone()),
+            to: Some(opening.to.clone()),
+            request: Some(opening.request),
+            kind: Kind::Accepted(Box::new(opening.clone())),
+        };
+        let stamp = Stamp { index: Index(0), time: Timestamp(0), event_hash: Hash([0; 32]) };
+        state.add(&event, stamp);
+        state.requests.get_mut(&opening.request).unwrap().statements = STATEMENTS_MAX;
+        let cases =
+            [(Act::RequestClarification, Some("R-409")), (Act::Withdraw, None), (Act::Close, None)];
+        for (act, expected) in cases {
+            let code = check_limits(&state, &statement(act)).err().map(|refusal| refusal.code());
+            assert_eq!(code, expected);
+        }
+    }
+}

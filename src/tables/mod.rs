@@ -123,14 +123,16 @@ impl Tables {
         reader: &dyn journal::Reader,
     ) -> Result<Opened, Fault> {
         let Options { cache_bytes, journal } = *options;
-        let absent = !dir.exists();
+        let fresh = !has_files(dir)?;
         let useless = match Store::open(dir, cache_bytes) {
             Ok(store) => match check(&store, journal, reader)? {
                 Found::Sound(meta) => return Ok(go_on(store, meta)),
-                Found::Empty => {
-                    let why = if absent { "they were absent" } else { "they were empty" };
-                    return begin(store, journal, why.to_owned(), reader);
+                Found::Empty if fresh => {
+                    return begin(store, journal, "they were absent".to_owned(), reader);
                 }
+                // sled gives an empty tree for files that it cannot read, and later it may read
+                // them again: they must not stay.
+                Found::Empty => "they were empty".to_owned(),
                 Found::Useless(why) => why,
             },
             Err(Trouble::Damaged(why)) => format!("they were damaged: {why}"),
@@ -202,6 +204,15 @@ enum Found {
     Useless(String),
 }
 
+/// True when there is anything in `dir`.
+fn has_files(dir: &Path) -> Result<bool, Fault> {
+    match std::fs::read_dir(dir) {
+        Ok(mut entries) => Ok(entries.next().is_some()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(aside::fault("list", dir, &error)),
+    }
+}
+
 fn check(store: &Store, journal: JournalId, reader: &dyn journal::Reader) -> Result<Found, Fault> {
     let useless = |why: String| Ok(Found::Useless(why));
     let (first, bytes) = match store.rows(|rows| Ok((rows.first()?, rows.get(key::META)?))) {
@@ -260,6 +271,7 @@ fn begin(
 ) -> Result<Opened, Fault> {
     let meta = Meta { journal, cursor: Index(0), heads: Heads::empty() };
     store.rows(|rows| rows.insert(key::META, meta.to_bytes()).map(|_| ()))?;
+    store.flush()?;
     let rebuilt_because = (reader.next_index() > Index(0)).then_some(why);
     Ok(Opened { rebuilt_because, ..go_on(store, meta) })
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::codec::Record;
 use crate::envelope::genesis::{FoundingDesk, FoundingMember, FoundingOfficer};
 use crate::envelope::words::{Instrument, Role};
+use crate::rules::Status;
 use crate::rules::event::Kind;
 use crate::units::{Hash, MemberId, Name};
 
@@ -18,7 +19,7 @@ pub struct MemberRow {
     pub id: MemberId,
     /// Its name, for people.
     pub display_name: String,
-    /// Whether it takes part.
+    /// Where it stands.
     pub status: Status,
     /// Declared instruments.
     pub instruments: Vec<Instrument>,
@@ -28,22 +29,6 @@ pub struct MemberRow {
     pub ca_sha256: Vec<Hash>,
     /// Its desks, by name.
     pub desks: Vec<DeskRow>,
-}
-
-/// Whether a member takes part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Status {
-    /// It does.
-    Active,
-}
-
-impl Status {
-    /// The one spelling.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "ACTIVE",
-        }
-    }
 }
 
 /// A desk.

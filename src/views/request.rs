@@ -17,7 +17,8 @@ use crate::units::{DeskId, Index, MessageId, Timestamp};
 /// A request and what has become of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RequestRow {
-    /// The request with its four axes.
+    /// The request with its four axes. Of its statements only its own is kept here, so that a row
+    /// does not grow with what is said; the others stand in the history.
     pub request: Request,
     /// The record that opened it.
     pub opened_index: Index,
@@ -96,8 +97,17 @@ impl RequestRow {
         })
     }
 
+    fn forget_statements(&mut self) {
+        let own = MessageId(self.request.id.0);
+        let messages = std::mem::take(&mut self.request.messages);
+        self.request.messages =
+            messages.iter().filter(|(id, _)| **id == own).map(|(id, m)| (*id, m.clone())).collect();
+        self.request.headers = Default::default();
+    }
+
     fn apply(&mut self, event: &Event, stamp: Stamp) {
         self.request.apply(event, stamp);
+        self.forget_statements();
         self.newest_index = stamp.index;
         let own = MessageId(self.request.id.0);
         let first = |time: &mut Option<Timestamp>| {

@@ -16,7 +16,7 @@ async fn a_full_disk_refuses_and_recovers_without_a_restart() {
     let data = dev.relay_data();
     std::fs::create_dir_all(&data).unwrap();
     let _mount = Mount::tmpfs(&data, "8m");
-    let mut relay = start(&dev);
+    let mut relay = dev.start_relay();
     let client = net::relay_client(&dev, "NL");
     net::until_up(&client, &mut relay).await;
     let speaker = Speaker::new(&dev, "NL");
@@ -77,7 +77,7 @@ async fn the_first_failed_sync_ends_the_relay() {
         }
         assert!(!relay.wait(Duration::from_secs(1)).success(), "n={n}: it ended as if all was well");
     }
-    let mut relay = start(&dev);
+    let mut relay = dev.start_relay();
     let client = net::relay_client(&dev, "NL");
     net::until_up(&client, &mut relay).await;
     assert!(acknowledged.len() >= 50, "only {} got through", acknowledged.len());
@@ -86,14 +86,9 @@ async fn the_first_failed_sync_ends_the_relay() {
     }
 }
 
-fn start(dev: &Dev) -> Process {
-    let config = dev.made.relay_config();
-    Process::start(&["relay", "--config", config.to_str().unwrap()], &dev.path().join("relay.log"))
-}
-
 /// The relay under strace, which lets the n-th sync of data fail. The trace names no other call.
 fn start_with_failing_sync(dev: &Dev, n: u32) -> Process {
-    let config = dev.made.relay_config();
+    let config = &dev.made.relay_config;
     let inject = format!("inject=fdatasync:error=EIO:when={n}");
     let mut command = Command::new("strace");
     command.args(["-f", "-qq", "-e", "trace=fdatasync", "-e", &inject, "-o", "/dev/null"]);

@@ -43,10 +43,10 @@ async fn nothing_acknowledged_is_lost_when_relay_or_agent_are_killed() {
     let ledger = Shared::<Ledger>::default();
     let over = Arc::new(AtomicBool::new(false));
 
-    let mut relay = start_relay(&dev);
+    let mut relay = dev.start_relay();
     let client = net::relay_client(&dev, "NL");
     net::until_up(&client, &mut relay).await;
-    let mut agent = start_agent(&dev);
+    let mut agent = dev.start_agent("RO");
     let writers: Vec<_> = (0..WRITERS)
         .map(|_| tokio::spawn(write(Arc::clone(&dev), Arc::clone(&ledger), Arc::clone(&over))))
         .collect();
@@ -57,11 +57,11 @@ async fn nothing_acknowledged_is_lost_when_relay_or_agent_are_killed() {
         tokio::time::sleep(Duration::from_millis(pause)).await;
         if cycle % 4 == 3 {
             agent.kill();
-            agent = start_agent(&dev);
+            agent = dev.start_agent("RO");
         } else {
             relay.kill();
             judge(&dev, &ledger);
-            relay = start_relay(&dev);
+            relay = dev.start_relay();
             net::until_up(&client, &mut relay).await;
         }
     }
@@ -79,18 +79,6 @@ async fn nothing_acknowledged_is_lost_when_relay_or_agent_are_killed() {
     let ledger = ledger.lock().unwrap();
     assert!(ledger.acknowledged.len() > cycles as usize, "the load was no load");
     println!("{cycles} cycles, {} acknowledged statements", ledger.acknowledged.len());
-}
-
-fn start_relay(dev: &Dev) -> Process {
-    let config = dev.made.relay_config();
-    let log = dev.path().join("relay.log");
-    Process::start(&["relay", "--config", config.to_str().unwrap()], &log)
-}
-
-fn start_agent(dev: &Dev) -> Process {
-    let config = dev.made.desk_config(&net::desk("RO"));
-    let log = dev.path().join("agent.log");
-    Process::start(&["desk", "--config", config.to_str().unwrap()], &log)
 }
 
 /// A writer: statement after statement, each again and again until it is acknowledged.

@@ -2,40 +2,37 @@
 //! make statements without an agent.
 
 use std::io::{BufRead as _, BufReader};
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use detente::cli::pki::{self, DevNetwork, Spec};
+use detente::cli::pki::{DevNetwork, Spec, dev_network};
 use detente::config;
 use detente::envelope::words::{Instrument, RequestType, Urgency};
 use detente::envelope::{self, Act, Draft, Envelope, RequestFacts, Signer, SigningKey, Statement};
 use detente::grpc::client::{self, RelayClient};
-use detente::rules::member::Directory;
+use detente::identity::{Unlock, keyfile};
+use detente::rules::Directory;
 use detente::units::{CaseId, DeskId, HOUR_MS, MessageId, Name, Timestamp};
 use detente::wire::detente::form::v1 as form;
-
-/// The desk's name at every member of a test network.
-pub(crate) const DESK: &str = "cyber";
 
 /// A development network in a directory of its own.
 pub(crate) struct Dev {
     pub(crate) made: DevNetwork,
-    pub(crate) address: SocketAddr,
     directory: tempfile::TempDir,
 }
 
 impl Dev {
-    /// A network with these members, one desk each, and a relay address that is free.
+    /// A network with these members, one desk each, and addresses that are free.
     pub(crate) fn new(members: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let address = free_address();
-        let spec = Spec { port: address.port(), ..Spec::demo(members, DESK) };
-        let made = pki::dev_network(directory.path(), &spec).unwrap();
-        Self { made, address, directory }
+        let port = free_ports();
+        let spec = Spec { port, ..Spec::new("detente-test", members).unwrap() };
+        let made = dev_network(&directory.path().join("net"), &spec, now()).unwrap();
+        Self { made, directory }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -48,17 +45,30 @@ impl Dev {
     }
 
     pub(crate) fn relay_config(&self) -> config::Relay {
-        config::Relay::load(&self.made.relay_config()).unwrap()
+        config::Relay::read(&self.made.relay_config).unwrap()
     }
 
     pub(crate) fn desk_config(&self, member: &str) -> config::Desk {
-        config::Desk::load(&self.made.desk_config(&desk(member))).unwrap()
+        config::Desk::read(&self.made.desk_configs[&desk(member)]).unwrap()
+    }
+
+    /// The real relay.
+    pub(crate) fn start_relay(&self) -> Process {
+        let config = self.made.relay_config.to_str().unwrap();
+        Process::start(&["relay", "--config", config], &self.path().join("relay.log"))
+    }
+
+    /// The real agent of a member's desk.
+    pub(crate) fn start_agent(&self, member: &str) -> Process {
+        let config = self.made.desk_configs[&desk(member)].to_str().unwrap();
+        let log = self.path().join(format!("{member}.log"));
+        Process::start(&["desk", "--config", config], &log)
     }
 }
 
 /// The desk of a member.
 pub(crate) fn desk(member: &str) -> DeskId {
-    format!("{member}/{DESK}").parse().unwrap()
+    format!("{member}/cyber").parse().unwrap()
 }
 
 pub(crate) fn now() -> Timestamp {
@@ -72,9 +82,16 @@ pub(crate) fn random<const N: usize>() -> [u8; N] {
     bytes
 }
 
-fn free_address() -> SocketAddr {
-    // Bound and let go: the port stays out of the way of others for long enough.
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+/// Three ports in a row that nobody uses. They are let go again, and stay out of the way of
+/// others for long enough: the system hands out its own from another range.
+fn free_ports() -> u16 {
+    loop {
+        let port = 10_000 + u16::from_le_bytes(random()) % 20_000;
+        let free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
+        if (port..port + 3).all(free) {
+            return port;
+        }
+    }
 }
 
 /// One of the real programs, as a child process. Killed when dropped.
@@ -163,12 +180,16 @@ impl Speaker {
         let config = dev.desk_config(member);
         let genesis = std::fs::read(&config.network.genesis).unwrap();
         let genesis = envelope::genesis::parse(&genesis).unwrap();
-        let keys = dev.made.desk_keys(&desk(member)).unwrap();
+        let unlock = Unlock::from_file(config.unlock.file.as_deref().unwrap()).unwrap();
+        let key = |path: &Path| {
+            let secret = keyfile::read(path, keyfile::Kind::Ed25519, &unlock).unwrap();
+            SigningKey::from_seed(*secret.seed().unwrap())
+        };
         Self {
             desk: desk(member),
             officer: "duty".parse().unwrap(),
-            key: keys.officer("duty").unwrap(),
-            machine: keys.desk().unwrap(),
+            key: key(&config.officers.iter().find(|o| o.name.as_str() == "duty").unwrap().key),
+            machine: key(&config.keys.desk),
             directory: Directory::from_genesis(&genesis),
             sequence: AtomicU64::new(0),
         }
@@ -261,8 +282,7 @@ pub(crate) fn question_form() -> form::Body {
 /// A client of the relay with a desk's own certificate.
 pub(crate) fn relay_client(dev: &Dev, member: &str) -> RelayClient {
     let config = dev.desk_config(member);
-    let connector = detente::cli::desk_agent::connector(&config).unwrap();
-    client::connect(connector, &client::Limits::default())
+    detente::service::agent::relay_client(&config).unwrap()
 }
 
 /// Waits until the relay answers.

@@ -13,10 +13,10 @@ use anyhow::Context as _;
 
 use play::{Counters, OFFICER, Outcome};
 
-use crate::cli::desk_agent::RunningAgent;
-use crate::cli::pki::{DevNetwork, Spec};
-use crate::cli::relay::RunningRelay;
+use crate::cli::pki::{DevNetwork, Spec, dev_network};
+use crate::config;
 use crate::grpc::counter;
+use crate::service::{RunningAgent, RunningRelay};
 
 /// Run a relay and six desks on this machine, and play a story through them.
 #[derive(Debug, clap::Args)]
@@ -118,23 +118,23 @@ impl Demo {
 
 impl Network {
     async fn start(directory: &Path) -> anyhow::Result<Self> {
-        let spec = Spec::demo(&story::MEMBERS, story::DESK);
+        let spec = Spec::new("detente-demo", &story::MEMBERS)?;
         let place = directory.to_owned();
-        let made = tokio::task::spawn_blocking(move || {
-            crate::cli::pki::dev_network(&place, &spec)
-        })
-        .await??;
-        let relay = RunningRelay::start(&made.relay_config()).await.context("the relay")?;
+        let made =
+            tokio::task::spawn_blocking(move || dev_network(&place, &spec, play::now())).await??;
+        let relay = RunningRelay::start(&config::Relay::read(&made.relay_config)?)
+            .await
+            .context("the relay")?;
         let mut agents = Vec::new();
         let mut counters = Counters::new();
-        for member in story::MEMBERS {
-            let desk = format!("{member}/{}", story::DESK);
-            let config = made.desk_config(&desk.parse()?);
-            let agent = RunningAgent::start_at(&config, Some(relay.desks_address()))
+        for (desk, file) in &made.desk_configs {
+            let mut config = config::Desk::read(file)?;
+            // The system chose the relay's port.
+            config.relay.address = relay.addresses().desks.to_string().parse()?;
+            let agent = RunningAgent::start(&config)
                 .await
                 .with_context(|| format!("the agent of {desk}"))?;
-            let counter = counter::connect(agent.socket()).await?;
-            counters.insert(desk, counter);
+            counters.insert(desk.to_string(), counter::connect(agent.socket()).await?);
             agents.push(agent);
         }
         Ok(Self { made, relay, agents, counters })
@@ -161,10 +161,10 @@ impl Network {
             .collect();
         Ok(Summary {
             ok: requests.iter().all(|outcome| outcome.as_expected),
-            network: self.made.network().to_string(),
-            directory: self.made.directory().display().to_string(),
-            relay: self.relay.desks_address().to_string(),
-            operator: self.relay.operator_address().to_string(),
+            network: "detente-demo".to_owned(),
+            directory: self.made.directory.display().to_string(),
+            relay: self.relay.addresses().desks.to_string(),
+            operator: self.relay.addresses().operator.to_string(),
             records: self.relay.relay().published().next_index().0,
             requests,
             acknowledgements,
@@ -183,9 +183,9 @@ impl Network {
         };
         let (nl, ro) = (socket("NL/cyber")?, socket("RO/cyber")?);
         writeln!(out, "\nThe network stays up. Where things are:")?;
-        writeln!(out, "  everything           {}", self.made.directory().display())?;
-        writeln!(out, "  relay, for desks     {} (mutual TLS)", self.relay.desks_address())?;
-        writeln!(out, "  relay, for operator  {} (loopback)", self.relay.operator_address())?;
+        writeln!(out, "  everything           {}", self.made.directory.display())?;
+        writeln!(out, "  relay, for desks     {} (mutual TLS)", self.relay.addresses().desks)?;
+        writeln!(out, "  relay, for operator  {} (loopback)", self.relay.addresses().operator)?;
         writeln!(out, "\nTry in another terminal. Follow the Romanian desk's inbox:")?;
         writeln!(out, "  {program} desk inbox --follow --socket {ro}")?;
         writeln!(out, "\nSend a request from the Dutch desk:")?;
@@ -211,7 +211,7 @@ impl Network {
         for agent in self.agents {
             agent.stop().await?;
         }
-        self.relay.stop().await
+        self.relay.stop().await.map_err(anyhow::Error::msg)
     }
 }
 

@@ -9,11 +9,8 @@ use crate::units::{DAY_MS, HOUR_MS, MINUTE_MS};
 
 use form::body::Form;
 
-/// The members of the demo, with the one desk each.
+/// The members of the demo, each with the one desk "cyber".
 pub(super) const MEMBERS: [&str; 6] = ["NL", "RO", "MD", "US", "CN", "JP"];
-
-/// The desk's name at every member.
-pub(super) const DESK: &str = "cyber";
 
 /// One request of the story and what happens to it, in order.
 pub(super) struct Thread {

@@ -122,7 +122,7 @@ pub(super) struct Clarify {
   detente desk determine 4f2a --outcome accepted
   detente desk determine 4f2a --outcome refused --ground POLITICAL_OFFENCE --reasons \"...\"
   detente desk determine 4f2a --outcome postponed --review-at +30d --reasons \"...\"
-  detente desk determine 4f2a --outcome not-competent --redirect-to \"DE/cyber\" --reasons \"...\"")]
+  detente desk determine 4f2a --outcome not-competent --redirect-to DE/cyber --reasons \"...\"")]
 pub(super) struct Determine {
     #[command(flatten)]
     on: On,

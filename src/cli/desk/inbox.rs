@@ -27,7 +27,7 @@ const WAIT_SECONDS: (u64, u64) = (1, 30);
 #[command(before_help = "Examples:
   detente desk inbox --in --open                what waits for this desk
   detente desk inbox --follow                   and what happens, as it happens
-  detente desk inbox --follow --from 0 --json   everything from the beginning, one document a line")]
+  detente desk inbox --follow --from 0 --json   all from the beginning, a document a line")]
 pub(super) struct Inbox {
     /// Then stay, and print what happens.
     #[arg(long)]

@@ -33,7 +33,8 @@ pub(super) struct Send {
     #[arg(long, value_name = "DESK")]
     to: DeskId,
     /// What is asked for: PRESERVATION, TECHNICAL_ADVICE or LEGAL_INFORMATION.
-    #[arg(long = "type", default_value = "PRESERVATION", value_name = "TYPE", value_parser = parse_type)]
+    #[arg(long = "type", value_name = "TYPE", default_value = "PRESERVATION",
+          value_parser = parse_type)]
     kind: RequestType,
     /// On what basis, as BUDAPEST; left out, the one that both members share, if there is just one.
     #[arg(long)]

@@ -60,7 +60,8 @@ pub fn encode_event(
 }
 
 /// Reads an event. `header` is the header stored beside it; empty where the event records none.
-/// Field paths start with "event".
+/// Field paths start with "event"
+/// or "header".
 ///
 /// # Errors
 /// When the bytes are not an event that this version fully accounts for, or event and header do
@@ -171,6 +172,9 @@ fn parse_kind(kind: Option<StoredKind>, header: &[u8]) -> Result<Kind, Corrupt> 
             Kind::Founded(Box::new(genesis))
         }
         StoredKind::Statement(stored::StatementAccepted {}) => {
+            if header.is_empty() {
+                return Err(Corrupt::new("header", "is missing"));
+            }
             let statement =
                 envelope::parse_header(header).map_err(|bad| Corrupt::new(bad.field, bad.why))?;
             Kind::Accepted(Box::new(statement))

@@ -16,7 +16,7 @@ pub(super) use shape::{is_language, is_zone};
 
 use serde_json::{Map, Value as Json};
 
-use super::read::malformed;
+use super::read::{malformed, readable};
 use super::words::RequestType;
 use super::{Act, Malformed, RequestFacts};
 use crate::wire::detente::form::v1::Body;
@@ -48,6 +48,9 @@ pub fn check(act: &Act, request: &RequestFacts, body: &Body) -> Result<(), Vec<M
 
 /// The form for reading: label (with the treaty article where there is one) and value of every
 /// field that is filled in, in the order of the form.
+///
+/// What would deceive a screen is shown as U+FFFD, also in a form that has not been checked. Running
+/// text keeps its line breaks: indent it, or a line of it could pass for a field.
 pub fn lines(body: &Body) -> Vec<(String, String)> {
     let fields = body.form.as_ref().map(fields::of).unwrap_or_default();
     fields
@@ -55,7 +58,7 @@ pub fn lines(body: &Body) -> Vec<(String, String)> {
         .filter_map(|field| {
             let value = match field.value {
                 Value::Text("") | Value::Flag(false) | Value::Number(0) => return None,
-                Value::Text(text) => text.to_owned(),
+                Value::Text(text) => readable(text),
                 Value::Flag(true) => "yes".to_owned(),
                 Value::Number(number) => number.to_string(),
             };

@@ -164,9 +164,6 @@ pub(super) fn parse_moment(text: &str) -> Result<Timestamp, String> {
 
 fn check_text(shape: Shape, text: &str) -> Result<(), String> {
     match shape {
-        Shape::Line | Shape::Prose | Shape::Identifier => {
-            holds(!text.trim().is_empty(), text, "text")
-        }
         Shape::Phone => holds(is_phone(text), text, "a number as +31612345678 (E.164)"),
         Shape::Email => holds(is_email(text), text, "an e-mail address"),
         Shape::Date => holds(is_date(text), text, "a date as 2026-11-23 (ISO 8601)"),
@@ -183,7 +180,7 @@ fn check_text(shape: Shape, text: &str) -> Result<(), String> {
         Shape::Ip => holds(IpAddr::from_str(text).is_ok(), text, "an IP address"),
         Shape::Domain => holds(is_domain(text), text, "a host name"),
         Shape::Url => holds(is_url(text), text, "a URL"),
-        Shape::Flag | Shape::Days => Ok(()),
+        Shape::Line | Shape::Prose | Shape::Identifier | Shape::Flag | Shape::Days => Ok(()),
     }
 }
 
