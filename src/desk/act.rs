@@ -403,7 +403,8 @@ pub(super) fn parse_prepared(record: &Record) -> Result<Envelope, Error> {
         | Record::Received(_)
         | Record::Opened { .. }
         | Record::Unreadable { .. }
-        | Record::Retrieved { .. } => {
+        | Record::Retrieved { .. }
+            | Record::TailTruncated { .. } => {
             Err(Error::Fault("there is no prepared statement at this place".to_owned()))
         }
     }

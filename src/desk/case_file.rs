@@ -9,7 +9,6 @@ use std::sync::Arc;
 use rpds::{RedBlackTreeMapSync, VectorSync};
 
 use super::case::{Case, Entry, Form, Held, Key, RelayEntry, Update};
-use super::error::OpenError;
 use super::record::{Note, Received, Record, Refused, Verdict};
 use crate::codec;
 use crate::envelope::{Act, Envelope, Signer, Statement};
@@ -180,32 +179,12 @@ impl CaseFile {
         expected
     }
 
-    /// Says whether the first record is this desk's.
-    pub(super) fn check_owner(&self, first: &Record, path: &str) -> Result<(), OpenError> {
-        let expected = format!("desk {} in network {}", self.owner, self.genesis);
-        let found = match first {
-            Record::Founded { desk, genesis } => format!("desk {desk} in network {genesis}"),
-            Record::Prepared { .. }
-            | Record::Confirmed { .. }
-            | Record::Refused { .. }
-            | Record::Received(_)
-            | Record::Opened { .. }
-            | Record::Unreadable { .. }
-            | Record::Retrieved { .. } => "nobody".to_owned(),
-        };
-        if found == expected {
-            Ok(())
-        } else {
-            Err(OpenError::Foreign { path: path.to_owned(), found, expected })
-        }
-    }
-
     /// Adds a committed record.
     pub(super) fn apply(&mut self, note: &Note) {
         let place = self.next_place;
         self.next_place = place.plus(1);
         match &note.record {
-            Record::Founded { .. } => {}
+            Record::Founded { .. } | Record::TailTruncated { .. } => {}
             Record::Prepared { envelope, intent } => self.prepared(place, envelope, *intent, note),
             Record::Confirmed { message, index, time } => {
                 self.recorded_ours(*message, *index, *time);

@@ -40,12 +40,17 @@ pub use store::{Clock, Published};
 
 use crate::envelope::genesis::Genesis;
 use crate::envelope::{ENVELOPE_BYTES_MAX_DEFAULT, Envelope};
-use crate::journal::Journal;
+use crate::journal::file::{self, FileJournal};
+use crate::journal::{Journal, Truncation};
 use crate::rules::Directory;
 use crate::units::{DeskId, DeskIndex, Index, MessageId, Name, RequestId, Timestamp};
 use crate::wire::detente::form::v1::Body;
 use record::Record;
 use store::{Scratch, Store};
+
+/// How a desk's journal is kept: a desk writes a few megabytes a year, so its segments are small.
+/// The largest batch is what the writer puts together, and one job more.
+const JOURNAL: file::Options = file::Options { segment_bytes: 16 << 20, batch_bytes_max: 15 << 20 };
 
 /// What a desk needs to open.
 pub struct Options {
@@ -129,25 +134,36 @@ impl Desk {
     /// When another process has it, it is damaged, of another desk or network, made with another
     /// unlock secret, or the keys are not the ones that the genesis has of the desk.
     pub fn open(options: Options) -> Result<Self, OpenError> {
-        let journal = open_journal(&options.dir)?;
-        Self::open_on(journal, options)
+        let (journal, opened) = FileJournal::open(&options.dir, JOURNAL)?;
+        Self::open_on(Box::new(journal), opened.truncation, options)
     }
 
-    /// As [`Desk::open`], on a journal that is already open.
+    /// As [`Desk::open`], on a journal that is already open, from which a torn tail may have been
+    /// cut off.
     ///
     /// # Errors
     /// As [`Desk::open`].
-    pub fn open_on(mut journal: Box<dyn Journal>, options: Options) -> Result<Self, OpenError> {
+    pub fn open_on(
+        mut journal: Box<dyn Journal>,
+        truncation: Option<Truncation>,
+        options: Options,
+    ) -> Result<Self, OpenError> {
         let Options { dir, desk, genesis, secret, keys, envelope_bytes_max, clock } = options;
         let directory = Arc::new(Directory::from_genesis(&genesis));
         keys.check(&desk, &directory)?;
         if journal.next_index() == Index(0) {
             let first = Record::Founded { desk: desk.clone(), genesis: genesis.hash };
-            store::begin(&mut *journal, &secret, clock(), first)?;
+            store::note_at_start(&mut *journal, &secret, clock(), first)?;
+        }
+        let path = dir.display().to_string();
+        store::check_owner(&*journal, &secret, &desk, genesis.hash, &path)?;
+        if let Some(Truncation { bytes, sha256, .. }) = truncation {
+            tracing::error!(%desk, bytes, "a torn tail was cut off the desk's journal");
+            let torn = Record::TailTruncated { bytes, sha256 };
+            store::note_at_start(&mut *journal, &secret, clock(), torn)?;
         }
         let file = CaseFile::new(desk, genesis.hash, directory);
-        let path = dir.display().to_string();
-        let (store, thread) = Store::start(journal, &secret, file, Arc::clone(&clock), &path)?;
+        let (store, thread) = Store::start(journal, &secret, file, Arc::clone(&clock))?;
         let inner = Inner {
             store,
             keys: Arc::new(keys),
@@ -432,7 +448,8 @@ impl Desk {
             | Record::Refused { .. }
             | Record::Opened { .. }
             | Record::Unreadable { .. }
-            | Record::Retrieved { .. } => {
+            | Record::Retrieved { .. }
+            | Record::TailTruncated { .. } => {
                 Err(Error::Fault("there is no received statement at this place".to_owned()))
             }
         }
@@ -448,10 +465,6 @@ impl Desk {
 /// The wall clock.
 fn wall_clock() -> Timestamp {
     Timestamp(jiff::Timestamp::now().as_millisecond())
-}
-
-fn open_journal(dir: &std::path::Path) -> Result<Box<dyn Journal>, OpenError> {
-    Err(OpenError::Start(format!("no journal yet in {}", dir.display())))
 }
 
 /// Runs what reads the disk or computes for long where it holds up no connection.

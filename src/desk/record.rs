@@ -90,6 +90,13 @@ pub(super) enum Record {
         /// The officer.
         officer: Name,
     },
+    /// A torn tail was cut off when the journal was opened: what was not confirmed to anybody.
+    TailTruncated {
+        /// Bytes cut off.
+        bytes: u64,
+        /// Their SHA-256.
+        sha256: Hash,
+    },
 }
 
 /// Why a statement will never be recorded, in the relay's words or in our own.

@@ -20,7 +20,7 @@ use super::error::{Error, OpenError};
 use super::record::{Note, Record};
 use super::vault::{Part, Vault};
 use crate::journal::{AppendError, Batch, Body, Entry, Journal, Reader};
-use crate::units::{BatchId, Index, Timestamp};
+use crate::units::{BatchId, DeskId, Hash, Index, Timestamp};
 
 /// Jobs that may wait for the writer: several times what 16 submissions, 16 openings and a busy
 /// room of officers have under way. Whoever comes later waits for room.
@@ -113,11 +113,10 @@ impl Store {
         secret: &[u8],
         mut file: CaseFile,
         clock: Clock,
-        path: &str,
     ) -> Result<(Self, JoinHandle<()>), OpenError> {
         let vault = Arc::new(Vault::new(secret, journal.id()));
         let reader = journal.reader();
-        replay(&*reader, &vault, &mut file, path)?;
+        replay(&*reader, &vault, &mut file)?;
         let (publish, published) =
             watch::channel(Published { file: Arc::new(file.clone()), failed: None });
         let (queue, jobs) = sync_channel(QUEUE_JOBS + 1);
@@ -187,11 +186,11 @@ impl Store {
     }
 }
 
-/// Keeps the first record of an empty journal.
+/// Keeps a record before the writer starts.
 ///
 /// # Errors
 /// When it cannot be written.
-pub(super) fn begin(
+pub(super) fn note_at_start(
     journal: &mut dyn Journal,
     secret: &[u8],
     at: Timestamp,
@@ -199,9 +198,55 @@ pub(super) fn begin(
 ) -> Result<(), OpenError> {
     let vault = Vault::new(secret, journal.id());
     let note = Note { at, record, body: Vec::new() };
-    let entries = vec![seal_entry(&vault, Index(0), &note)];
-    let batch = Batch { id: BatchId([0; 16]), entries, trailer: Vec::new() };
-    journal.append(Index(0), &batch).map_err(|error| OpenError::Start(error.to_string()))
+    let next = journal.next_index();
+    let entries = vec![seal_entry(&vault, next, &note)];
+    let id = random_batch().map_err(|error| OpenError::Start(error.to_string()))?;
+    let batch = Batch { id, entries, trailer: Vec::new() };
+    journal.append(next, &batch).map_err(|error| OpenError::Start(error.to_string()))
+}
+
+/// Says whether a journal is this desk's: the first record says whose it is.
+///
+/// # Errors
+/// When the secret does not open it, or it is another's.
+pub(super) fn check_owner(
+    journal: &dyn Journal,
+    secret: &[u8],
+    desk: &DeskId,
+    genesis: Hash,
+    path: &str,
+) -> Result<(), OpenError> {
+    let vault = Vault::new(secret, journal.id());
+    let first = journal.reader().read(Index(0), 1, usize::MAX)?.pop();
+    let first = first.ok_or_else(|| OpenError::Start("the journal is empty".to_owned()))?;
+    if vault.open(Index(0), Part::Record, &first.record).is_none() {
+        return Err(OpenError::WrongSecret { path: path.to_owned() });
+    }
+    let first = open_entry(&vault, Index(0), &first.record, first.body)?.record;
+    let expected = Record::Founded { desk: desk.clone(), genesis };
+    if first == expected {
+        return Ok(());
+    }
+    let found = match first {
+        Record::Founded { desk, genesis } => format!("desk {desk} in network {genesis}"),
+        Record::Prepared { .. }
+        | Record::Confirmed { .. }
+        | Record::Refused { .. }
+        | Record::Received(_)
+        | Record::Opened { .. }
+        | Record::Unreadable { .. }
+        | Record::Retrieved { .. }
+        | Record::TailTruncated { .. } => "nobody".to_owned(),
+    };
+    let expected = format!("desk {desk} in network {genesis}");
+    Err(OpenError::Foreign { path: path.to_owned(), found, expected })
+}
+
+fn random_batch() -> Result<BatchId, Error> {
+    let mut id = [0; 16];
+    aws_lc_rs::rand::fill(&mut id)
+        .map_err(|_| Error::Fault("there is no random source".to_owned()))?;
+    Ok(BatchId(id))
 }
 
 /// The writer's side.
@@ -310,10 +355,8 @@ impl Writer {
         if entries.is_empty() {
             return Ok(());
         }
-        let mut id = [0; 16];
-        aws_lc_rs::rand::fill(&mut id)
-            .map_err(|_| Error::Fault("there is no random source".to_owned()))?;
-        let batch = Batch { id: BatchId(id), entries: entries.to_vec(), trailer: Vec::new() };
+        let batch =
+            Batch { id: random_batch()?, entries: entries.to_vec(), trailer: Vec::new() };
         match self.journal.append(self.journal.next_index(), &batch) {
             Ok(()) => Ok(()),
             Err(AppendError::Full) => {
@@ -362,7 +405,6 @@ fn replay(
     reader: &dyn Reader,
     vault: &Vault,
     file: &mut CaseFile,
-    path: &str,
 ) -> Result<(), OpenError> {
     let mut next = Index(0);
     loop {
@@ -371,13 +413,7 @@ fn replay(
             return Ok(());
         }
         for entry in stored {
-            if next == Index(0) && vault.open(next, Part::Record, &entry.record).is_none() {
-                return Err(OpenError::WrongSecret { path: path.to_owned() });
-            }
             let note = open_entry(vault, next, &entry.record, entry.body)?;
-            if next == Index(0) {
-                file.check_owner(&note.record, path)?;
-            }
             file.apply(&note);
             next = next.plus(1);
         }

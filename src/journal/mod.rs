@@ -19,8 +19,6 @@ pub use check::{Progress, Summary, check, check_on};
 pub use file::{FileJournal, Opened, Options};
 pub use memory::MemoryJournal;
 
-pub mod file;
-
 use std::sync::Arc;
 
 use crate::units::{BatchId, Index, JournalId};

@@ -5,6 +5,8 @@ mod api_limits;
 mod api_malformed;
 mod api_net;
 mod api_operator;
+mod desk_pair;
+mod desk_store;
 mod envelope;
 mod envelope_forms;
 mod envelope_genesis;
