@@ -5,6 +5,11 @@
 
 mod desk_agent;
 mod desk_intake;
+mod api_calls;
+mod api_limits;
+mod api_malformed;
+mod api_net;
+mod api_operator;
 mod desk_pair;
 mod desk_store;
 mod envelope;
