@@ -79,6 +79,9 @@ impl Record {
     }
 }
 
+/// The longest entry of a tile, in bytes.
+const ENTRY_BYTES_MAX: usize = 65_535;
+
 /// A record's place in a transparency log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Leaf {
@@ -92,10 +95,14 @@ pub struct Leaf {
 }
 
 impl Leaf {
-    /// The bytes of the leaf: the event itself where it is plain, else the commitment to it.
+    /// The bytes of the leaf. In the traffic log the commitment to the event; in the directory log
+    /// `0x00 || event`, or `0x02 || SHA-256(event)` for an event that is longer than a tile's entry
+    /// may be (C2SP tlog-tiles: 65,535 bytes). The genesis of many members is; it is served beside
+    /// the log, so its leaf is as plain as the others.
     pub fn data(&self, event_bytes: &[u8]) -> Vec<u8> {
         match &self.opening {
-            None => event_bytes.to_vec(),
+            None if event_bytes.len() < ENTRY_BYTES_MAX => [&[0x00], event_bytes].concat(),
+            None => [[0x02].as_slice(), &Hash::of(&[event_bytes]).0].concat(),
             Some(opening) => tlog::commitment_leaf(opening, &Hash::of(&[event_bytes])).to_vec(),
         }
     }

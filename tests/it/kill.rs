@@ -194,6 +194,8 @@ fn judge(dev: &Dev, ledger: &Shared<Ledger>) {
         Relay::open(&options, &genesis, Arc::new(SystemClock::default())).unwrap();
     let found = statements(&opened);
     running.join().unwrap();
+    // The tables are closed with the last handle.
+    drop(opened);
 
     for (message, index) in &acknowledged {
         assert_eq!(found.get(message), Some(index), "acknowledged {message} is lost");
