@@ -241,11 +241,8 @@ async fn case(
     request: RequestId,
     peek: bool,
 ) -> anyhow::Result<api::Case> {
-    let message = api::GetCaseRequest {
-        officer: OFFICER.to_owned(),
-        request_id: request.0.to_vec(),
-        peek,
-    };
+    let message =
+        api::GetCaseRequest { officer: OFFICER.to_owned(), request_id: request.0.to_vec(), peek };
     let response = counter(counters, desk)?.get_case(message).await?.into_inner();
     response.case.context("the agent answered without a case")
 }
