@@ -77,6 +77,7 @@ impl DeskService for DeskDoor {
     ) -> Result<Response<GetContentResponse>, Status> {
         let desk = peer(&request)?.caller.desk.clone();
         let message = parse::get_content(request.into_inner()).map_err(Trouble::status)?;
+        tracing::Span::current().record("message", tracing::field::display(message));
         let (wrap, ciphertext) =
             self.relay.content(&desk, message).await.map_err(|error| status::relay(&error))?;
         Ok(Response::new(GetContentResponse { wrap, ciphertext }))

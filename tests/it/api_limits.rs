@@ -241,6 +241,39 @@ async fn a_silent_peer_is_dropped() {
     net.close().await;
 }
 
+/// One HTTP/2 frame on a stream.
+fn make_frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_resets_ends_its_connection_and_no_other() {
+    let net = Net::start(Limits::default()).await;
+    let mut pipe = net.pipe("NL");
+    let mut flood = PREFACE.to_vec();
+    // `:method POST`, `:scheme http`, `:path /x`, `:authority x`, then CANCEL at once.
+    let headers = [0x83, 0x86, 0x04, 2, b'/', b'x', 0x01, 1, b'x'];
+    for stream in (1..2_000).step_by(2) {
+        flood.extend(make_frame(1, 4, stream, &headers));
+        flood.extend(make_frame(3, 0, stream, &[0, 0, 0, 8]));
+    }
+    pipe.write_all(&flood).await.unwrap();
+    let ended = async {
+        loop {
+            match frame(&mut pipe).await {
+                Ok((7, payload)) => break u32::from_be_bytes(payload[4..8].try_into().unwrap()),
+                Ok(_) => {}
+                Err(error) => panic!("cut without GOAWAY: {error}"),
+            }
+        }
+    };
+    let code = tokio::time::timeout(Duration::from_secs(5), ended).await.expect("no GOAWAY");
+    assert_eq!(code, 11, "ENHANCE_YOUR_CALM");
+    net.client("NL").signed_genesis().await.unwrap();
+    net.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_drain_is_bounded() {
     let limits = Limits { drain_within: Duration::from_millis(200), ..Limits::default() };
