@@ -131,8 +131,9 @@ fn bar(screen: &Screen, what: &'static str, count: &str) -> ProgressBar {
 }
 
 fn text(summary: &Summary) -> String {
+    let what = if summary.torn_marks.is_empty() { "byte" } else { "record" };
     let mut text = format!(
-        "every byte holds: {} records in {} batches, {} segments, {} bytes, {} bodies erased\n",
+        "every {what} holds: {} records in {} batches, {} segments, {} bytes, {} bodies erased\n",
         summary.records, summary.batches, summary.segments, summary.bytes, summary.erased
     );
     if let Some(hash) = &summary.hash {

@@ -12,6 +12,7 @@ mod rules_fixture;
 mod rules_deadlines;
 mod rules_properties;
 mod rules_refusals;
+mod cli_readme;
 mod codec;
 mod records;
 mod tables;
