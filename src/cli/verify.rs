@@ -157,7 +157,7 @@ fn document(summary: &Summary) -> Value {
         .torn
         .as_ref()
         .map(|torn| json!({ "file": torn.file, "offset": torn.offset, "bytes": torn.bytes }));
-    let marks = summary.torn_marks.iter();
+    let mark = |(file, at): &(String, u64)| json!({ "file": file, "offset": at });
     json!({
         "holds": true,
         "journal_id": summary.id.map(|id| id.to_string()),
@@ -168,6 +168,6 @@ fn document(summary: &Summary) -> Value {
         "bodies_erased": summary.erased,
         "hash": summary.hash.map(|hash| hash.to_string()),
         "torn_tail": torn,
-        "torn_marks": marks.map(|(file, at)| json!({ "file": file, "offset": at })).collect::<Vec<_>>(),
+        "torn_marks": summary.torn_marks.iter().map(mark).collect::<Vec<_>>(),
     })
 }

@@ -84,7 +84,7 @@ fn a_bad_configuration_is_refused_at_its_line() {
     let output = detente(&["relay", "--config", file.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("[C-102]") && said.contains("line 13, column 1"), "{said}");
+    assert!(said.contains("[C-102]") && said.contains("line 12, column 1"), "{said}");
     assert!(said.contains("listen.opreator") && said.contains("next:"), "{said}");
 }
 
