@@ -98,7 +98,10 @@ impl Failure {
         for (field, why) in &self.fields {
             text.push_str(&format!("  field: {field}: {why}\n"));
         }
-        if !self.fields.iter().any(|(_, why)| *why == self.why) {
+        let said = |(field, why): &(String, String)| {
+            *why == self.why || self.why.strip_prefix(field.as_str()) == Some(&format!(": {why}"))
+        };
+        if !self.fields.iter().any(said) {
             text.push_str(&format!("  why:   {}\n", self.why));
         }
         if !self.next.is_empty() {

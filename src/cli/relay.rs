@@ -24,8 +24,8 @@ const PROBE_AGE_MS_MAX: i64 = 30_000;
 #[command(
     before_help = "Example:
   detente relay --config relay.toml",
-    after_help = "SIGTERM and SIGINT stop it (calls have 10 s to finish); SIGHUP reads certificate, \
-                  key and revocation lists again."
+    after_help = "SIGTERM and SIGINT stop it (calls have 10 s to finish); SIGHUP reads \
+                  certificate, key and revocation lists again."
 )]
 pub(super) struct RelayCommand {
     /// The relay's configuration.

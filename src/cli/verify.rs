@@ -131,8 +131,9 @@ fn bar(screen: &Screen, what: &'static str, count: &str) -> ProgressBar {
 }
 
 fn text(summary: &Summary) -> String {
+    let what = if summary.torn_marks.is_empty() { "byte" } else { "record" };
     let mut text = format!(
-        "every byte holds: {} records in {} batches, {} segments, {} bytes, {} bodies erased\n",
+        "every {what} holds: {} records in {} batches, {} segments, {} bytes, {} bodies erased\n",
         summary.records, summary.batches, summary.segments, summary.bytes, summary.erased
     );
     if let Some(hash) = &summary.hash {
@@ -156,7 +157,7 @@ fn document(summary: &Summary) -> Value {
         .torn
         .as_ref()
         .map(|torn| json!({ "file": torn.file, "offset": torn.offset, "bytes": torn.bytes }));
-    let marks = summary.torn_marks.iter();
+    let mark = |(file, at): &(String, u64)| json!({ "file": file, "offset": at });
     json!({
         "holds": true,
         "journal_id": summary.id.map(|id| id.to_string()),
@@ -167,6 +168,6 @@ fn document(summary: &Summary) -> Value {
         "bodies_erased": summary.erased,
         "hash": summary.hash.map(|hash| hash.to_string()),
         "torn_tail": torn,
-        "torn_marks": marks.map(|(file, at)| json!({ "file": file, "offset": at })).collect::<Vec<_>>(),
+        "torn_marks": summary.torn_marks.iter().map(mark).collect::<Vec<_>>(),
     })
 }

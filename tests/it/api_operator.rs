@@ -134,9 +134,11 @@ async fn figures_count_calls_records_and_who_has_not_acknowledged() {
     registry.register_collector(Box::new(net.figures()));
     let mut page = String::new();
     prometheus_client::encoding::text::encode(&mut page, &registry).unwrap();
-    let submit = "rpc_method=\"detente.desk.v1.DeskService/Submit\",rpc_status_code=\"OK\"";
     for line in [
-        &format!("rpc_server_call_duration_seconds_count{{{submit}}} 1"),
+        concat!(
+            "rpc_server_call_duration_seconds_count{",
+            "rpc_method=\"detente.desk.v1.DeskService/Submit\",rpc_status_code=\"OK\"} 1"
+        ),
         "detente_requests_open 1",
         "detente_requests_unacknowledged{member=\"RO\",urgency=\"ROUTINE\"} 1",
         "detente_log_entries_total{log=\"traffic\"}",

@@ -420,10 +420,16 @@ fn unknown_fields_are_kept_and_signed() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 512,
+        failure_persistence: None,
+        ..Default::default()
+    })]
 
     #[test]
-    fn arbitrary_bytes_are_refused_without_harm(bytes in proptest::collection::vec(any::<u8>(), 0..2_000)) {
+    fn arbitrary_bytes_are_refused_without_harm(
+        bytes in proptest::collection::vec(any::<u8>(), 0..2_000),
+    ) {
         let _ = Envelope::parse(&bytes);
         let _ = parse_header(&bytes);
         let _ = detente::envelope::genesis::parse(&bytes);
@@ -433,7 +439,11 @@ proptest! {
     }
 
     #[test]
-    fn spliced_bytes_are_refused(at in 0..2_700_usize, cut in 0..64_usize, new in proptest::collection::vec(any::<u8>(), 0..64)) {
+    fn spliced_bytes_are_refused(
+        at in 0..2_700_usize,
+        cut in 0..64_usize,
+        new in proptest::collection::vec(any::<u8>(), 0..64),
+    ) {
         let bytes = SEALED.to_bytes();
         let start = at.min(bytes.len());
         let end = (start + cut).min(bytes.len());

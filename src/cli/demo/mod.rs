@@ -208,7 +208,8 @@ impl Network {
         writeln!(
             out,
             "  {program} desk send --socket {nl} --officer {OFFICER} --to RO/cyber \\\n    \
-             --type LEGAL_INFORMATION --urgency ROUTINE --authority-organisation 'Sample Unit' \\\n    \
+             --type LEGAL_INFORMATION --urgency ROUTINE \\\n    \
+             --authority-organisation 'Sample Unit' \\\n    \
              --authority-email duty@desk.example --subject 'Retention of logs' \\\n    \
              --question 'How long do your providers keep access logs?'"
         )?;

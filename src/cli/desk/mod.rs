@@ -56,8 +56,9 @@ struct Counter {
     /// The officer who acts; else DETENTE_OFFICER, else the only one in --config.
     #[arg(long, global = true, display_order = 903, value_name = "NAME")]
     officer: Option<String>,
-    /// How long to wait for the agent, in seconds.
-    #[arg(long, global = true, display_order = 904, value_name = "SECONDS", default_value_t = 30,
+    /// How long to wait for the agent, in seconds. A statement that the relay has not confirmed
+    /// by then is queued.
+    #[arg(long, global = true, display_order = 904, value_name = "SECONDS", default_value_t = 10,
           value_parser = clap::value_parser!(u64).range(1..=3600))]
     timeout: u64,
 }

@@ -49,8 +49,8 @@ pub fn check(act: &Act, request: &RequestFacts, body: &Body) -> Result<(), Vec<M
 /// The form for reading: label (with the treaty article where there is one) and value of every
 /// field that is filled in, in the order of the form.
 ///
-/// What would deceive a screen is shown as U+FFFD, also in a form that has not been checked. Running
-/// text keeps its line breaks: indent it, or a line of it could pass for a field.
+/// What would deceive a screen is shown as U+FFFD, also in a form that has not been checked.
+/// Running text keeps its line breaks: indent it, or a line of it could pass for a field.
 pub fn lines(body: &Body) -> Vec<(String, String)> {
     let fields = body.form.as_ref().map(fields::of).unwrap_or_default();
     fields
