@@ -194,10 +194,8 @@ async fn what_lapses_in_the_outbox_is_said_so() {
     b.note_lapsed(lost).await.unwrap();
     b.note_lapsed(receipt).await.unwrap();
     let standing = tokio::time::timeout(Duration::from_secs(5), b.settled(lost)).await;
-    match standing.unwrap().unwrap().progress {
-        Progress::Refused(refusal) => assert_eq!(refusal.code, "D-107"),
-        other => panic!("{other:?}"),
-    }
+    let Progress::Refused(refusal) = standing.unwrap().unwrap().progress else { panic!("sent") };
+    assert_eq!(refusal.code, "D-107");
     assert_eq!(b.status().outbox, 1, "a new receipt waits");
     carry(&b, &mut relay).await;
     let key = (nl(), sent.message);
