@@ -60,8 +60,7 @@ struct Round {
 async fn run(plan: &Plan) -> Anyhow<()> {
     let directory = tempfile::tempdir()?;
     let spec = Spec::new("detente-bench", &["NL", "RO"])?;
-    let made =
-        dev_network(&directory.path().join("net"), &spec, SystemClock::default().wall())?;
+    let made = dev_network(&directory.path().join("net"), &spec, SystemClock::default().wall())?;
     let relay = RunningRelay::start(&config::Relay::read(&made.relay_config)?).await?;
     let desk = config::Desk::read(&made.desk_configs[&"NL/cyber".parse()?])?;
     let signed = std::fs::read(&made.genesis)?;
@@ -73,7 +72,10 @@ async fn run(plan: &Plan) -> Anyhow<()> {
 
     let bytes = sealer.seal()?.to_bytes();
     println!("envelope: {} bytes", bytes.len());
-    println!("{:>9} {:>8} {:>12} {:>12} {:>12}", "in flight", "what", "p50 us", "p99 us", "per second");
+    println!(
+        "{:>9} {:>8} {:>12} {:>12} {:>12}",
+        "in flight", "what", "p50 us", "p99 us", "per second"
+    );
     let mut results = Vec::new();
     for (load, calls) in LOADS.into_iter().zip(plan.calls) {
         let mut rounds: [Vec<Round>; 3] = Default::default();
@@ -284,9 +286,8 @@ struct Echo {
     key: PublicKey,
 }
 
-type Follow = Pin<
-    Box<dyn tokio_stream::Stream<Item = Result<api::FollowResponse, tonic::Status>> + Send>,
->;
+type Follow =
+    Pin<Box<dyn tokio_stream::Stream<Item = Result<api::FollowResponse, tonic::Status>> + Send>>;
 
 #[tonic::async_trait]
 impl api::desk_service_server::DeskService for Echo {

@@ -8,10 +8,10 @@
 
 use prost::Message as _;
 
+use super::cipher;
 use super::read::{
     Malformed, bytes, check, hash, malformed, moment, optional_moment, optional_text, text,
 };
-use super::seal;
 use super::words::Outcome;
 use super::{Act, RequestFacts, SeenCheckpoint, Signer, Statement};
 use crate::units::{CaseId, DAY_MS, DeskId, Hash, MessageId, Name, RequestId, Timestamp};
@@ -95,7 +95,7 @@ pub(super) fn read(header: &[u8]) -> Result<(Statement, Option<Sealed>), Malform
         check(wrap_sha256.is_empty(), "header.wrap_sha256", absent)?;
         return Ok((statement, None));
     }
-    check(seal::is_sealed_len(ciphertext_len as usize), "header.ciphertext_len", || {
+    check(cipher::is_sealed_len(ciphertext_len as usize), "header.ciphertext_len", || {
         format!("{ciphertext_len} is not one of the padded sizes")
     })?;
     let sealed = Sealed {
@@ -129,7 +129,7 @@ pub(super) fn render_context(draft: &Draft, signer_key: Hash) -> Vec<u8> {
         act,
     } = draft;
     wire::Context {
-        suite: i32::from(seal::SUITE),
+        suite: i32::from(cipher::SUITE),
         message_id: message.0.to_vec(),
         from: from.to_string(),
         officer: match signer {
@@ -184,7 +184,7 @@ fn read_context(header: Hash, ciphertext_len: u32, context: &[u8]) -> Result<Sta
         act,
     } = wire::Context::decode(context)
         .map_err(|error| malformed("header.context", error.to_string()))?;
-    check(suite == i32::from(seal::SUITE), at("suite"), || {
+    check(suite == i32::from(cipher::SUITE), at("suite"), || {
         format!("{suite} is not a known suite")
     })?;
     let officer: Option<Name> = optional_text(at("officer"), &officer)?;
@@ -240,7 +240,7 @@ fn check_whole(statement: &Statement) -> Result<(), Malformed> {
             })
         }
         Act::Receipt { of, .. } | Act::Retrieval { of, .. } => {
-            check(*of != statement.message, at("act.message_id"), || "its own".to_owned())?;
+            check(*of != statement.message, at("receipt.message_id"), || "its own".to_owned())?;
             check(!first, at("request_id"), || "its own message id".to_owned())
         }
         Act::Acknowledge { .. }

@@ -15,13 +15,15 @@ pub mod sign;
 pub mod statement;
 pub mod words;
 
+mod cipher;
 mod read;
 
 use prost::Message as _;
 
+pub use cipher::{BODY_BYTES_MAX, DecryptionKey, PUBLIC_KEY_BYTES};
 pub use header::{Draft, parse_header};
 pub use read::Malformed;
-pub use seal::{DecryptionKey, OpenError, SealError, machine, open, seal};
+pub use seal::{OpenError, SealError, machine, open, seal};
 pub use sign::{Algorithm, BadSignature, Signature, SigningKey, verify_header};
 pub use statement::{Act, RequestFacts, SeenCheckpoint, Signer, Statement};
 
@@ -107,7 +109,7 @@ impl Envelope {
                 check(Hash::of(&[&wrap]) == sealed.wrap, "wrap", || {
                     "its hash is not the one in the header".to_owned()
                 })?;
-                seal::parse_wrap(&wrap)?;
+                cipher::parse_wrap(&wrap)?;
             }
             None => {
                 let absent = || "present in a statement without a body".to_owned();

@@ -337,6 +337,13 @@ mod tests {
     }
 
     #[test]
+    fn keys_can_be_shared_between_threads() {
+        const fn shared<T: Send + Sync>() {}
+        const { shared::<SigningKey>() };
+        const { shared::<crate::envelope::DecryptionKey>() };
+    }
+
+    #[test]
     fn ml_dsa_44_is_verified_too() {
         use aws_lc_rs::signature::{ML_DSA_44_SIGNING, PqdsaKeyPair};
         let pair = PqdsaKeyPair::from_seed(&ML_DSA_44_SIGNING, &[9; 32]).unwrap();

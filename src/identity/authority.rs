@@ -7,6 +7,7 @@
 //! nation with a deeper hierarchy names its issuing authority in the genesis.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::crypto::WebPkiSupportedAlgorithms;
@@ -39,7 +40,9 @@ pub(super) struct Authority {
     spki: SubjectPublicKeyInfoDer<'static>,
     weak: Option<Denied>,
     /// Its newest list.
-    pub(super) list: Option<std::sync::Arc<List>>,
+    pub(super) list: Option<Arc<List>>,
+    /// A list issued before this is a rollback, even where there is none in use.
+    pub(super) floor: Option<Timestamp>,
 }
 
 /// A revocation list whose signature has been verified.
@@ -114,7 +117,15 @@ impl Authority {
             .map_err(|fault| unreadable(fault.to_string()))?
             .to_owned();
         let spki = SubjectPublicKeyInfoDer::from(read.public_key().raw.to_vec());
-        Ok(Self { id: Hash::of(&[der]), der: der.to_vec(), anchor, spki, weak, list: None })
+        Ok(Self {
+            id: Hash::of(&[der]),
+            der: der.to_vec(),
+            anchor,
+            spki,
+            weak,
+            list: None,
+            floor: None,
+        })
     }
 
     /// Is `leaf` (whose bytes are `der`) issued by this authority for `usage`, well formed, and
@@ -131,8 +142,8 @@ impl Authority {
         now: Timestamp,
     ) -> Result<(), Denied> {
         leaf.check_time(now)?;
-        let unreadable = |fault: webpki::Error| Denied::Unreadable { why: fault.to_string() };
-        let end_entity = EndEntityCert::try_from(der).map_err(unreadable)?;
+        let refuse = |fault| denied(fault, leaf, whose);
+        let end_entity = EndEntityCert::try_from(der).map_err(refuse)?;
         let lists: Vec<&CertRevocationList<'_>> =
             self.list.iter().map(|list| &list.parsed).collect();
         let revocation = RevocationOptionsBuilder::new(&lists).ok().map(|builder| {
@@ -152,7 +163,7 @@ impl Authority {
                 revocation,
                 None,
             )
-            .map_err(|fault| denied(fault, leaf, whose))?;
+            .map_err(refuse)?;
         // The weakness of an authority only matters once the certificate is known to be its own.
         self.weak.clone().map_or(Ok(()), Err)
     }
@@ -223,6 +234,9 @@ impl Authority {
             next_update: moment(next_update),
             digest: Hash::of(&[der]),
         };
+        if self.floor.is_some_and(|floor| list.this_update < floor) {
+            return Err(format!("it is older ({}) than one seen before", list.this_update));
+        }
         match &self.list {
             Some(old) => list.check_follows(old).map(|()| Some(list)),
             None => Ok(Some(list)),

@@ -33,12 +33,8 @@ pub async fn connect(address: &str, config: Arc<ClientConfig>) -> io::Result<Tls
 /// What a refusal by the relay looks like from the desk, in words; `None` for any other error.
 pub fn refusal(error: &io::Error) -> Option<String> {
     let inner = error.get_ref()?.downcast_ref::<rustls::Error>()?;
-    match inner {
-        rustls::Error::AlertReceived(alert) => Some(format!(
-            "the relay refused this desk's certificate ({alert:?}); its log names the code"
-        )),
-        _ => None,
-    }
+    let rustls::Error::AlertReceived(alert) = inner else { return None };
+    Some(format!("the relay refused this desk's certificate ({alert:?}); its log names the code"))
 }
 
 async fn handshake(address: &str, config: Arc<ClientConfig>) -> io::Result<TlsStream<TcpStream>> {

@@ -20,8 +20,9 @@ use tonic::transport::server::Connected;
 
 use super::authority::hex;
 use super::denied::Denied;
+use super::listen::Limits;
 use super::trust::Trust;
-use crate::units::{Caller, DeskId, Hash, Timestamp};
+use crate::units::{Caller, Hash, Timestamp};
 
 /// Who is on a connection: proven by the handshake, and checked again on every call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,11 +92,6 @@ impl Connections {
         lock(&self.open).len()
     }
 
-    /// How many this desk has open.
-    pub fn count_of(&self, desk: &DeskId) -> usize {
-        lock(&self.open).values().filter(|entry| entry.peer.caller.desk == *desk).count()
-    }
-
     /// Cuts every connection for which `which` holds; answers how many.
     pub fn cut_where(&self, mut which: impl FnMut(&PeerInfo) -> bool) -> usize {
         // Collected first: dropping a connection takes the same lock.
@@ -126,18 +122,30 @@ impl Connections {
         refused
     }
 
-    /// Registers a connection; it leaves the list when it is dropped.
+    /// Registers a connection, unless there are too many; it leaves the list when it is dropped.
     pub(super) fn open(
         &self,
         peer: PeerInfo,
         stream: TlsStream<TcpStream>,
         first: Vec<u8>,
-    ) -> Connection {
+        limits: &Limits,
+    ) -> Result<Connection, &'static str> {
         let peer = Arc::new(peer);
         let cut = Arc::new(Cut::default());
+        // Counted and entered under one lock, so that no two can take the last place.
+        let mut open = lock(&self.open);
+        if open.len() >= limits.connections_max {
+            return Err("all connections");
+        }
+        let desk = &peer.caller.desk;
+        let own = open.values().filter(|entry| entry.peer.caller.desk == *desk).count();
+        if own >= limits.per_desk_max {
+            return Err("connections of one desk");
+        }
         let entry = Entry { peer: Arc::clone(&peer), cut: Arc::clone(&cut) };
-        lock(&self.open).insert(peer.connection, entry);
-        Connection { stream, first, given: 0, peer, cut, open: self.clone() }
+        open.insert(peer.connection, entry);
+        drop(open);
+        Ok(Connection { stream, first, given: 0, peer, cut, open: self.clone() })
     }
 }
 

@@ -224,3 +224,43 @@ impl fmt::Display for Denied {
 }
 
 impl std::error::Error for Denied {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_refusal_has_its_own_code_and_words() {
+        let text = || "x".to_owned();
+        let at = Timestamp(0);
+        let all = [
+            Denied::NoCertificate,
+            Denied::Unreadable { why: text() },
+            Denied::NotOneUri { found: 2 },
+            Denied::BadUri { why: text() },
+            Denied::OtherNetwork { named: text() },
+            Denied::UnknownMember("NL".parse().unwrap()),
+            Denied::UnknownDesk("NL/cyber".parse().unwrap()),
+            Denied::UnknownIssuer { whose: text() },
+            Denied::Expired { not_after: at },
+            Denied::NotYetValid { not_before: at },
+            Denied::WrongUse,
+            Denied::WeakKey { what: text() },
+            Denied::LivesTooLong { days: 2, days_max: 1 },
+            Denied::Revoked { serial: text() },
+            Denied::NoRevocationList { whose: text() },
+            Denied::StaleRevocationList { whose: text(), due: at, in_grace: true },
+            Denied::Unacceptable { why: text() },
+            Denied::WrongKind { is: text(), expected: "a desk" },
+        ];
+        let mut reasons = std::collections::BTreeSet::new();
+        for (denied, number) in all.iter().zip(101..) {
+            assert_eq!(denied.code(), format!("I-{number}"));
+            assert!(reasons.insert(denied.reason()), "{} twice", denied.reason());
+            assert!(denied.reason().bytes().all(|b| b.is_ascii_uppercase() || b == b'_'));
+            for words in [denied.to_string(), denied.next_action().to_owned()] {
+                assert!(!words.is_empty() && !words.ends_with('.') && !words.contains("  "));
+            }
+        }
+    }
+}

@@ -37,7 +37,7 @@ use super::unlock::Unlock;
 use crate::units::Hash;
 
 /// Rounds of PBKDF2-HMAC-SHA256 for a passphrase.
-const ROUNDS: u32 = 600_000;
+pub(super) const ROUNDS: NonZeroU32 = NonZeroU32::new(600_000).expect("600,000 is not zero");
 const BEGIN: &str = "-----BEGIN DETENTE KEY-----\n";
 const END: &str = "-----END DETENTE KEY-----\n";
 const INFO: &[u8] = b"detente/keyfile/v1";
@@ -170,7 +170,8 @@ pub fn render(secret: &Secret, unlock: &Unlock) -> String {
     let derived = derive(unlock, derivation, &salt);
     let (key, check) = derived.split_at(32);
     let head = format!(
-        "version: 1\nkind: {}\nname: {}\nderivation: {derivation}\nsalt: {}\nnonce: {}\ncheck: {}\n",
+        "version: 1\nkind: {}\nname: {}\nderivation: {derivation}\n\
+         salt: {}\nnonce: {}\ncheck: {}\n",
         secret.kind.as_str(),
         secret.name.replace(['\n', '\r'], " "),
         HEXLOWER.encode(&salt),
@@ -249,9 +250,8 @@ impl hkdf::KeyType for Length {
 fn derive(unlock: &Unlock, derivation: &str, salt: &[u8; 32]) -> Zeroizing<[u8; 48]> {
     let mut stretched = Zeroizing::new([0; 32]);
     let secret = if derivation == DERIVE_PBKDF2 {
-        let rounds = NonZeroU32::new(ROUNDS).expect("600,000 is not zero");
         let algorithm = pbkdf2::PBKDF2_HMAC_SHA256;
-        pbkdf2::derive(algorithm, rounds, salt, unlock.secret(), stretched.as_mut_slice());
+        pbkdf2::derive(algorithm, ROUNDS, salt, unlock.secret(), stretched.as_mut_slice());
         stretched.as_slice()
     } else {
         unlock.secret()

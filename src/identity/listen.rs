@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -52,7 +52,7 @@ pub struct Limits {
     pub first_frame: Duration,
     /// Peers that have not got so far, all together. Default 512: at 100 KiB each, 50 MiB.
     pub unproven_max: usize,
-    /// Peers that have not got so far, per address. Default 32: a nation's desks behind one
+    /// Peers that have not got so far, per IPv4 address or IPv6 /64 network. Default 32: a nation's desks behind one
     /// address after a restart.
     pub unproven_per_address_max: usize,
     /// Open connections of one desk. Default 16: its agent, a spare, tools, and half-dead ones.
@@ -189,7 +189,7 @@ async fn accept(listener: TcpListener, door: Arc<Door>, ready: mpsc::Sender<Conn
             Ok((stream, address)) => {
                 pause = PAUSE.0;
                 count(&door.counts.accepted);
-                match door.enter(address.ip()) {
+                match door.enter(holder(address.ip())) {
                     Some(slot) => {
                         let span = tracing::info_span!("connection", %address);
                         let admit = Arc::clone(&door).admit(stream, address, slot, ready.clone());
@@ -236,6 +236,9 @@ impl Door {
             Ok(connection) => {
                 drop(slot);
                 count(&self.counts.opened);
+                let peer = connection.peer();
+                let (desk, serial) = (&peer.caller.desk, peer.serial_hex());
+                tracing::info!(%desk, serial, key_exchange = peer.key_exchange, "connected");
                 // The receiver is gone only when the relay stops.
                 drop(ready.send(connection).await);
             }
@@ -265,15 +268,7 @@ impl Door {
             .await
             .map_err(|_| Turned::Slow("first frame"))?
             .map_err(Turned::Failed)?;
-        if self.connections.count() >= self.limits.connections_max {
-            return Err(Turned::OverLimit("all connections"));
-        }
-        if self.connections.count_of(&peer.caller.desk) >= self.limits.per_desk_max {
-            return Err(Turned::OverLimit("connections of one desk"));
-        }
-        let (desk, serial) = (peer.caller.desk.clone(), peer.serial_hex());
-        tracing::info!(%desk, serial, key_exchange = peer.key_exchange, "connected");
-        Ok(self.connections.open(peer, stream, first))
+        self.connections.open(peer, stream, first, &self.limits).map_err(Turned::OverLimit)
     }
 
     /// Asks again who the peer is: the list may have changed since the verifier asked.
@@ -309,7 +304,9 @@ impl Door {
             sleep(self.limits.sweep).await;
             // Files of a few kilobytes, read only when they changed.
             self.trust.reload_changed();
-            let cut = self.connections.sweep(&self.trust, super::now());
+            let now = super::now();
+            self.trust.alarm(now);
+            let cut = self.connections.sweep(&self.trust, now);
             self.counts.cut.fetch_add(cut.len() as u64, Ordering::Relaxed);
         }
     }
@@ -345,6 +342,15 @@ async fn first_frame(stream: &mut TlsStream<TcpStream>) -> io::Result<Vec<u8>> {
     Ok(first)
 }
 
+/// Who counts as one holder of unproven connections: an IPv4 address, or the /64 network that one
+/// host of IPv6 has to itself (RFC 4291 section 2.5.4).
+fn holder(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => v4.into(),
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
+    }
+}
+
 /// Errors that belong to one peer: the next one can be accepted at once.
 fn is_of_one_connection(fault: &io::Error) -> bool {
     use io::ErrorKind as K;
@@ -356,4 +362,22 @@ fn is_of_one_connection(fault: &io::Error) -> bool {
 
 fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_host_is_one_holder() {
+        let cases = [
+            ("192.0.2.1", "192.0.2.1"),
+            ("::ffff:192.0.2.1", "192.0.2.1"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+            ("2001:db8:1:2::", "2001:db8:1:2::"),
+        ];
+        for (address, expected) in cases {
+            assert_eq!(holder(address.parse().unwrap()), expected.parse::<IpAddr>().unwrap());
+        }
+    }
 }

@@ -11,6 +11,17 @@
 //! - a refusal is a [`Denied`] with a permanent code (`I-101`...);
 //! - a private key has no `Debug` and no `Display`, and is zeroed when dropped.
 //!
+//! The profile of a certificate, for a nation that issues with its own tools:
+//! - X.509 v3, issued directly by an authority that the genesis names, valid for 90 days (more is
+//!   warned about, more than 400 is refused);
+//! - ECDSA P-256 or P-384, Ed25519, or RSA of 2,048 bits or more;
+//! - exactly one URI name, `spiffe://<nation>.<network>/desk/<desk>` (see [`uri`]); the subject and
+//!   names of other kinds are ignored;
+//! - `basicConstraints` CA:false, `keyUsage` digitalSignature, `extendedKeyUsage` clientAuth (for
+//!   the relay serverAuth), no unknown critical extension;
+//! - its authority issues a revocation list with a number and a next update, at least every 30
+//!   days, and sends it to the relay's operator, who puts it in place as `<label>.crl.pem`.
+//!
 //! The parts, in reading order.
 
 pub mod uri;
@@ -20,6 +31,10 @@ pub mod denied;
 pub mod certificate;
 
 pub mod authority;
+
+mod memory;
+
+mod stamp;
 
 pub mod trust;
 

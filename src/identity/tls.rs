@@ -7,7 +7,8 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rustls::client::{ResolvesClientCert, Resumption};
@@ -22,9 +23,14 @@ use super::certificate::{self, Leaf};
 use super::denied::Denied;
 use super::keyfile::{self, Kind};
 use super::relay_trust::RelayTrust;
+use super::stamp::Stamp;
 use super::trust::Trust;
 use super::unlock::Unlock;
 use super::verifier::{DeskVerifier, RelayVerifier};
+use crate::units::DAY_MS;
+
+/// From so many days before its end, a certificate's renewal is asked for once a day.
+const EXPIRY_WARN_DAYS: i64 = 14;
 
 /// The only protocol spoken inside TLS: HTTP/2 (RFC 9113 section 3.2).
 pub const ALPN: &[u8] = b"h2";
@@ -52,6 +58,7 @@ pub struct OwnCertificate {
     key: PathBuf,
     unlock: Unlock,
     current: ArcSwap<(Arc<CertifiedKey>, Leaf)>,
+    files: Mutex<[Option<Stamp>; 2]>,
 }
 
 impl OwnCertificate {
@@ -60,8 +67,11 @@ impl OwnCertificate {
     /// # Errors
     /// [`OwnFault`], in words.
     pub fn load(certificate: &Path, key: &Path, unlock: Unlock) -> Result<Self, OwnFault> {
+        // Stamped first: what changes while it is read is read again.
+        let files = Mutex::new([certificate, key].map(Stamp::of));
         let current = ArcSwap::from_pointee(load(certificate, key, &unlock)?);
-        Ok(Self { certificate: certificate.to_owned(), key: key.to_owned(), unlock, current })
+        let (certificate, key) = (certificate.to_owned(), key.to_owned());
+        Ok(Self { certificate, key, unlock, current, files })
     }
 
     /// Loads both files again; new connections use what is in them now.
@@ -71,6 +81,47 @@ impl OwnCertificate {
     pub fn reload(&self) -> Result<(), OwnFault> {
         self.current.store(Arc::new(load(&self.certificate, &self.key, &self.unlock)?));
         Ok(())
+    }
+
+    /// Loads both files again if one of them changed since they were last loaded; true when what is
+    /// in use is new.
+    ///
+    /// # Errors
+    /// As [`Self::reload`]; the same files are not tried twice.
+    pub fn reload_changed(&self) -> Result<bool, OwnFault> {
+        let stamps = [&self.certificate, &self.key].map(|path| Stamp::of(path));
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        if *files == stamps {
+            return Ok(false);
+        }
+        *files = stamps;
+        drop(files);
+        self.reload().map(|()| true)
+    }
+
+    /// Keeps up with the files for as long as it is polled, and warns when the certificate nears
+    /// its end: one task of the relay, one of each desk.
+    pub async fn keep_up(self: Arc<Self>, every: Duration) {
+        let mut warned = None;
+        loop {
+            match self.reload_changed() {
+                Ok(true) => {
+                    let until = self.leaf().not_after;
+                    tracing::info!(%until, "own certificate reloaded");
+                }
+                Ok(false) => {}
+                Err(fault) => {
+                    tracing::error!(%fault, "own certificate not usable; the one before is kept");
+                }
+            }
+            let leaf = self.leaf();
+            let left_days = leaf.not_after.since_ms(super::now()).div_euclid(DAY_MS);
+            if left_days < EXPIRY_WARN_DAYS && warned != Some(left_days) {
+                tracing::warn!(not_after = %leaf.not_after, left_days, "renew the own certificate");
+                warned = Some(left_days);
+            }
+            tokio::time::sleep(every).await;
+        }
     }
 
     /// What the certificate in use says.

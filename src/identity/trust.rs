@@ -15,7 +15,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use rustls::pki_types::pem::PemObject;
@@ -25,24 +24,27 @@ use super::authority::{Age, Authority, GRACE_MS_DEFAULT, LIST_BYTES_MAX, List, U
 use super::certificate::{self, Leaf};
 use super::connections::PeerInfo;
 use super::denied::Denied;
+use super::memory::Memory;
+use super::stamp::Stamp;
 use super::uri::Uri;
 use crate::envelope::genesis::Genesis;
 use crate::units::{Caller, DeskId, Hash, MemberId, Name, Timestamp};
 
-/// At most so many certificates are remembered as seen: 200 nations, 16 desks, 3 renewals.
-const SEEN_MAX: usize = 10_000;
-
 /// What may be set about trust; the rest is fixed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     /// After a list's next update, certificates seen before are accepted for so long, in
     /// milliseconds. Default 24 hours.
     pub grace_ms: i64,
+    /// A file in which the certificates and lists seen survive a restart. Without it, a relay that
+    /// restarts within a grace knows no certificate, and an old list put back while it was down is
+    /// taken. Default none.
+    pub memory: Option<PathBuf>,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { grace_ms: GRACE_MS_DEFAULT }
+        Self { grace_ms: GRACE_MS_DEFAULT, memory: None }
     }
 }
 
@@ -59,12 +61,13 @@ pub struct Nation {
 pub struct Trust {
     network: Name,
     lists: PathBuf,
-    policy: Policy,
+    grace_ms: i64,
     nations: ArcSwap<BTreeMap<MemberId, Anchored>>,
-    /// Fingerprints of certificates accepted while their list was fresh, with their end.
-    seen: Mutex<BTreeMap<Hash, Timestamp>>,
+    memory: Mutex<Memory>,
     /// The files as they were when last read. Also serialises reloads.
     files: Mutex<BTreeMap<MemberId, Option<Stamp>>>,
+    /// The ages that the log has told.
+    told: Mutex<BTreeMap<MemberId, Age>>,
 }
 
 /// A certificate that has been proven: who it is, and by which authority.
@@ -106,13 +109,6 @@ struct Anchored {
     desks: BTreeSet<Name>,
 }
 
-/// Enough of a file's metadata to see that it was replaced.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    modified: Option<SystemTime>,
-    length: u64,
-}
-
 impl Trust {
     /// Trust in `nations` of `network`, with the revocation lists in the directory `lists`.
     ///
@@ -128,10 +124,11 @@ impl Trust {
         let trust = Self {
             network,
             lists,
-            policy,
+            grace_ms: policy.grace_ms,
             nations: ArcSwap::from_pointee(BTreeMap::new()),
-            seen: Mutex::new(BTreeMap::new()),
+            memory: Mutex::new(Memory::open(policy.memory)),
             files: Mutex::new(BTreeMap::new()),
+            told: Mutex::new(BTreeMap::new()),
         };
         trust.set_nations(nations)?;
         Ok(trust)
@@ -171,6 +168,7 @@ impl Trust {
                 authority.list = old.get(member).and_then(|old| {
                     old.authorities.iter().find(|a| a.id == authority.id)?.list.clone()
                 });
+                authority.floor = lock(&self.memory).newest_list(&authority.id);
                 authorities.push(authority);
             }
             new.insert(*member, Anchored { authorities, desks: nation.desks.clone() });
@@ -197,7 +195,7 @@ impl Trust {
     ///
     /// # Errors
     /// Every [`Denied`] but [`Denied::NoCertificate`].
-    pub fn admit(&self, der: &CertificateDer<'_>, now: Timestamp) -> Result<Admitted, Denied> {
+    pub fn judge(&self, der: &CertificateDer<'_>, now: Timestamp) -> Result<Admitted, Denied> {
         let leaf = certificate::parse(der)?;
         let desk = self.own_desk(&leaf)?;
         let whose = desk.member.to_string();
@@ -208,7 +206,6 @@ impl Trust {
             match authority.prove(der, &leaf, Use::Desk, &whose, now) {
                 Ok(()) => {
                     self.stand(nation, authority, &desk, &leaf.serial, leaf.fingerprint, now)?;
-                    self.remember(authority, &leaf, now);
                     let issuer = authority.id;
                     return Ok(Admitted { caller: Caller { desk }, leaf, issuer });
                 }
@@ -217,6 +214,17 @@ impl Trust {
             }
         }
         Err(refusal)
+    }
+
+    /// Judges the certificate of a peer that has proven to hold its key, and remembers it: within
+    /// the grace of a stale list, only what is remembered is accepted.
+    ///
+    /// # Errors
+    /// As [`Self::judge`].
+    pub fn admit(&self, der: &CertificateDer<'_>, now: Timestamp) -> Result<Admitted, Denied> {
+        let admitted = self.judge(der, now)?;
+        self.remember(&admitted, now);
+        Ok(admitted)
     }
 
     /// Is the certificate of an open connection still good? For every call, and for the sweep.
@@ -242,7 +250,7 @@ impl Trust {
 
     /// How every nation's list stands, by member.
     pub fn revocation_lists(&self, now: Timestamp) -> Vec<ListState> {
-        let grace_ms = self.policy.grace_ms;
+        let grace_ms = self.grace_ms;
         let nations = self.nations.load();
         let state = |member: &MemberId, nation: &Anchored| {
             let age = |list: &Option<Arc<List>>| {
@@ -262,6 +270,29 @@ impl Trust {
             }
         };
         nations.iter().map(|(member, nation)| state(member, nation)).collect()
+    }
+
+    /// Logs every list that has come of age since the last time: at 50, 75 and 90 % of its life,
+    /// past its next update, and past the grace.
+    pub fn alarm(&self, now: Timestamp) {
+        let mut told = lock(&self.told);
+        for ListState { member, next_update, age, .. } in self.revocation_lists(now) {
+            if told.insert(member, age) == Some(age) {
+                continue;
+            }
+            let due = next_update.map(|due| due.to_string()).unwrap_or_default();
+            let state = age.as_str();
+            match age {
+                Age::Ok => {}
+                Age::Half => tracing::info!(%member, state, due, "revocation list is ageing"),
+                Age::Late | Age::Due => {
+                    tracing::warn!(%member, state, due, "revocation list is ageing");
+                }
+                Age::Grace | Age::Expired | Age::Missing => {
+                    tracing::error!(%member, state, due, "revocation list is not good");
+                }
+            }
+        }
     }
 
     fn own_desk(&self, leaf: &Leaf) -> Result<DeskId, Denied> {
@@ -288,24 +319,22 @@ impl Trust {
         if !nation.desks.contains(&desk.name) {
             return Err(Denied::UnknownDesk(desk.clone()));
         }
-        let known = lock(&self.seen).contains_key(&fingerprint);
+        let known = lock(&self.memory).knows(&fingerprint);
         let whose = desk.member.to_string();
-        authority.standing(serial, known, &whose, self.policy.grace_ms, now)
+        authority.standing(serial, known, &whose, self.grace_ms, now)
     }
 
     /// Within the grace nothing is learnt: what is accepted then was known before.
-    fn remember(&self, authority: &Authority, leaf: &Leaf, now: Timestamp) {
-        let fresh = |list: &Arc<List>| list.age(self.policy.grace_ms, now) < Age::Grace;
-        if !authority.list.as_ref().is_some_and(fresh) {
+    fn remember(&self, admitted: &Admitted, now: Timestamp) {
+        let Admitted { caller, leaf, issuer } = admitted;
+        let nations = self.nations.load();
+        let list = nations
+            .get(&caller.desk.member)
+            .and_then(|nation| nation.authorities.iter().find(|a| a.id == *issuer)?.list.as_ref());
+        if list.is_none_or(|list| list.age(self.grace_ms, now) >= Age::Grace) {
             return;
         }
-        let mut seen = lock(&self.seen);
-        if seen.len() >= SEEN_MAX {
-            seen.retain(|_, until| *until >= now);
-        }
-        if seen.len() < SEEN_MAX {
-            seen.insert(leaf.fingerprint, leaf.not_after);
-        }
+        lock(&self.memory).see(leaf.fingerprint, leaf.not_after, now);
     }
 
     fn read_lists(&self, files: &mut BTreeMap<MemberId, Option<Stamp>>) -> Reloaded {
@@ -313,7 +342,7 @@ impl Trust {
         let mut nations = BTreeMap::clone(&self.nations.load());
         for (member, nation) in &mut nations {
             let path = self.lists.join(format!("{}.crl.pem", member.label()));
-            let stamp = stamp(&path);
+            let stamp = Stamp::of(&path);
             if files.get(member) == Some(&stamp) {
                 continue;
             }
@@ -325,6 +354,9 @@ impl Trust {
             }
         }
         if !report.loaded.is_empty() {
+            let authorities = nations.values().flat_map(|nation| &nation.authorities);
+            let lists = authorities.filter_map(|a| Some((a.id, a.list.as_ref()?.this_update)));
+            lock(&self.memory).see_lists(lists);
             self.nations.store(Arc::new(nations));
         }
         for member in &report.loaded {
@@ -383,11 +415,6 @@ pub(super) fn read_file(path: &Path) -> Result<Vec<Vec<u8>>, String> {
         Ok(lists) => Ok(lists),
         Err(fault) => Err(format!("it is not PEM: {fault}")),
     }
-}
-
-fn stamp(path: &Path) -> Option<Stamp> {
-    let metadata = std::fs::metadata(path).ok()?;
-    Some(Stamp { modified: metadata.modified().ok(), length: metadata.len() })
 }
 
 /// A poisoned lock still guards whole values: nothing here can panic half-way through a change.

@@ -95,6 +95,25 @@ impl Unlock {
         Ok(Self { secret: Zeroizing::new(text.as_bytes().to_vec()), random: false })
     }
 
+    /// The secret for another use than key files, told apart by `label`. A passphrase is stretched
+    /// as for key files (PBKDF2-HMAC-SHA256, 600,000 rounds, the label as salt), which takes a
+    /// fraction of a second; 32 random bytes are used as they are.
+    pub fn master(&self, label: &[u8]) -> Zeroizing<Vec<u8>> {
+        if self.random {
+            return self.secret.clone();
+        }
+        let mut stretched = Zeroizing::new(vec![0; 32]);
+        let algorithm = aws_lc_rs::pbkdf2::PBKDF2_HMAC_SHA256;
+        aws_lc_rs::pbkdf2::derive(
+            algorithm,
+            super::keyfile::ROUNDS,
+            label,
+            &self.secret,
+            &mut stretched,
+        );
+        stretched
+    }
+
     /// True for 32 random bytes, which need no stretching.
     pub(super) const fn is_random(&self) -> bool {
         self.random
@@ -117,9 +136,12 @@ impl Unlock {
         let text = std::str::from_utf8(&bytes).map_err(|_| unusable("it is not text"))?;
         let text = text.trim_end_matches(['\n', '\r']);
         let mut raw = Zeroizing::new([0; 32]);
-        match data_encoding::HEXLOWER.decode_mut(text.as_bytes(), raw.as_mut_slice()) {
-            Ok(32) if text.len() == 64 => Ok(Self::from_random(&raw)),
-            _ => Self::from_passphrase(text).map_err(unusable),
+        // The decoder wants room of exactly the right size.
+        if text.len() == 64
+            && data_encoding::HEXLOWER.decode_mut(text.as_bytes(), raw.as_mut_slice()).is_ok()
+        {
+            return Ok(Self::from_random(&raw));
         }
+        Self::from_passphrase(text).map_err(unusable)
     }
 }

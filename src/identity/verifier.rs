@@ -1,6 +1,6 @@
 //! The two rustls verifiers: the relay's for desks, a desk's for the relay.
 //!
-//! Not for the judgement itself, which is [`Trust::admit`] and [`RelayTrust::admit`].
+//! Not for the judgement itself, which is [`Trust::judge`] and [`RelayTrust::admit`].
 //!
 //! A refusal is logged here with its code, because rustls only carries an alert to the peer.
 
@@ -50,7 +50,7 @@ impl ClientCertVerifier for DeskVerifier {
         _intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        match self.trust.admit(end_entity, moment(now)) {
+        match self.trust.judge(end_entity, moment(now)) {
             Ok(_) => Ok(ClientCertVerified::assertion()),
             Err(denied) => {
                 tracing::warn!(code = denied.code(), cause = %denied, "desk refused");
@@ -143,9 +143,10 @@ impl ServerCertVerifier for RelayVerifier {
 
 /// The refusal behind a TLS error of ours, if there is one.
 pub fn denied(error: &Error) -> Option<&Denied> {
-    match error {
-        Error::InvalidCertificate(CertificateError::Other(other)) => other.0.downcast_ref(),
-        _ => None,
+    if let Error::InvalidCertificate(CertificateError::Other(other)) = error {
+        other.0.downcast_ref()
+    } else {
+        None
     }
 }
 

@@ -18,8 +18,8 @@ use super::tables_thread::TablesThread;
 use super::{Error, Relay};
 use crate::codec::{self, Record};
 use crate::envelope::genesis::{self, Genesis};
-use crate::journal::file::FileJournal;
-use crate::journal::{self, Journal, Reader, Stored, Truncation};
+
+use crate::journal::{self, FileJournal, Journal, Reader, Stored, Truncation};
 use crate::rules::command::Command;
 use crate::rules::event::Kind;
 use crate::tables::{self, Tables};
@@ -39,7 +39,7 @@ pub struct Options {
     /// Directory: `journal/` and `tables/` lie in it.
     pub directory: PathBuf,
     /// How the journal is kept.
-    pub journal: journal::file::Options,
+    pub journal: journal::Options,
     /// sled's cache, in bytes.
     pub tables_cache_bytes: u64,
     /// The largest envelope taken (header, wrap and ciphertext), in bytes.

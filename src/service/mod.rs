@@ -3,10 +3,10 @@
 //! Not for arguments, signals or printing (see `cli/`), so that the command line, the demo and the
 //! tests run the same thing.
 
-
+pub mod agent;
 pub mod relay;
 
-
+pub use agent::RunningAgent;
 pub use relay::RunningRelay;
 
 use std::path::PathBuf;
@@ -69,9 +69,9 @@ pub enum StartError {
     /// The relay's store.
     #[error("{0}")]
     Relay(#[from] crate::relay::OpenError),
-    /// The agent's counter.
+    /// The desk's agent.
     #[error("{0}")]
-    Counter(String),
+    Agent(#[from] crate::grpc::agent::AgentError),
     /// A start-up task was cancelled.
     #[error("starting was interrupted")]
     Interrupted,

@@ -200,9 +200,7 @@ pub(super) async fn bind(
     key: &'static str,
     address: SocketAddr,
 ) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|error| StartError::Bind { key, address, error })
+    TcpListener::bind(address).await.map_err(|error| StartError::Bind { key, address, error })
 }
 
 async fn open(
@@ -212,7 +210,7 @@ async fn open(
 ) -> Result<(Relay, Running), StartError> {
     let options = relay::Options {
         directory: config.store.directory.clone(),
-        journal: journal::file::Options::default(),
+        journal: journal::Options::default(),
         tables_cache_bytes: config.store.tables_cache_bytes,
         envelope_bytes_max: config.limits.envelope_bytes_max as usize,
         genesis_hash: genesis.hash,

@@ -12,9 +12,9 @@ use std::sync::atomic::Ordering;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
 use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
+use super::page::Page;
 use crate::envelope::words::Urgency;
 use crate::grpc::serve::Gate;
 use crate::identity::Connections;
@@ -70,7 +70,11 @@ impl RelayFigures {
             age,
         )?;
         let open = published.state().open_requests();
-        page.gauge("detente_requests_open", "Requests that are open, tests and exercises too", open)?;
+        page.gauge(
+            "detente_requests_open",
+            "Requests that are open, tests and exercises too",
+            open,
+        )?;
         let mut metric = page.encoder.encode_descriptor(
             "detente_requests_unacknowledged",
             "Requests that the member has not acknowledged, without tests and exercises",
@@ -128,36 +132,4 @@ fn unacknowledged(state: &State) -> BTreeMap<(MemberId, Urgency), i64> {
         }
     }
     counts
-}
-
-/// The page that is being written.
-struct Page<'a> {
-    encoder: DescriptorEncoder<'a>,
-}
-
-impl Page<'_> {
-    fn gauge(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
-        let value = i64::try_from(value).unwrap_or(i64::MAX);
-        let metric = self.encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-        ConstGauge::new(value).encode(metric)
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "an age in milliseconds is far below 2^52")]
-    fn seconds(&mut self, name: &str, help: &str, ms: i64) -> fmt::Result {
-        let metric = self.encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-        ConstGauge::new(ms as f64 / 1_000.0).encode(metric)
-    }
-
-    fn counter(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
-        let metric = self.encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-        ConstCounter::new(value).encode(metric)
-    }
-
-    fn counters(&mut self, name: &str, help: &str, label: &str, of: &[(&str, u64)]) -> fmt::Result {
-        let mut metric = self.encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-        for (value, count) in of {
-            ConstCounter::new(*count).encode(metric.encode_family(&[(label, *value)])?)?;
-        }
-        Ok(())
-    }
 }

@@ -3,10 +3,13 @@
 //! Not for content: a line or a figure names ids, codes, members and times, never what a case is
 //! about. Nothing here is needed to run; a process whose figures nobody reads works the same.
 
+pub mod desk_figures;
 pub mod endpoint;
 pub mod figures;
 pub mod logs;
+mod page;
 
+pub use desk_figures::DeskFigures;
 pub use endpoint::{EndpointError, serve};
 pub use figures::RelayFigures;
 pub use logs::{LogError, log_panics, start_logs};

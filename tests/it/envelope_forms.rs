@@ -165,6 +165,7 @@ fn what_is_not_demanded_may_be_left_out() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn every_answer_needs_its_fields() {
     let pres = facts(RequestType::Preservation, Urgency::Expedited);
     let info = facts(RequestType::LegalInformation, Urgency::Routine);

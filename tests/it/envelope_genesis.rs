@@ -1,5 +1,7 @@
 //! The genesis: nobody is a member who did not sign, and nothing in it has two meanings.
 
+#![expect(clippy::unwrap_used, reason = "a fixture that cannot be made fails its test")]
+
 use detente::envelope::genesis::{
     EncryptionKey, FoundingDesk, FoundingMember, FoundingOfficer, Genesis, LogKey, assemble, hash,
     parse, render, sign, verify,
@@ -100,9 +102,7 @@ fn every_flipped_byte_is_refused() {
     for at in 0..good.len() {
         let mut flipped = good.clone();
         flipped[at] ^= 1;
-        let taken = parse(&flipped)
-            .is_ok_and(|read| read.hash == pinned.hash && verify(&flipped, &read).is_ok());
-        assert!(!taken, "byte {at} of {}", good.len());
+        assert!(verify(&flipped, &pinned).is_err(), "byte {at} of {}", good.len());
     }
 }
 

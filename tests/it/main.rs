@@ -1,7 +1,15 @@
 //! The promises, one module each. One binary, because eight would take four times as long to build.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is its purpose")]
+
 mod desk_agent;
 mod desk_intake;
+mod api_calls;
+mod api_limits;
+mod api_malformed;
+mod api_net;
+mod api_operator;
 mod desk_pair;
 mod desk_store;
 mod envelope;
@@ -17,3 +25,20 @@ mod records;
 mod tables;
 mod tidy;
 mod tlog;
+mod net;
+mod kill;
+mod disk;
+mod identity_keyfile;
+mod identity_lab;
+mod identity_openssl;
+mod identity_pairs;
+mod identity_pki;
+mod identity_revocation;
+mod identity_tls;
+mod identity_uri;
+mod journal_battery;
+mod journal_disk;
+mod journal_faults;
+mod journal_flips;
+mod journal_powercut;
+mod journal_torn;

@@ -2,7 +2,6 @@
 //! make statements without an agent.
 
 use std::io::{BufRead as _, BufReader};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -29,8 +28,7 @@ impl Dev {
     /// A network with these members, one desk each, and addresses that are free.
     pub(crate) fn new(members: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let port = free_ports();
-        let spec = Spec { port, ..Spec::new("detente-test", members).unwrap() };
+        let spec = Spec::new("detente-test", members).unwrap().on_free_ports();
         let made = dev_network(&directory.path().join("net"), &spec, now()).unwrap();
         Self { made, directory }
     }
@@ -80,18 +78,6 @@ pub(crate) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     aws_lc_rs::rand::fill(&mut bytes).unwrap();
     bytes
-}
-
-/// Three ports in a row that nobody uses. They are let go again, and stay out of the way of
-/// others for long enough: the system hands out its own from another range.
-fn free_ports() -> u16 {
-    loop {
-        let port = 10_000 + u16::from_le_bytes(random()) % 20_000;
-        let free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
-        if (port..port + 3).all(free) {
-            return port;
-        }
-    }
 }
 
 /// One of the real programs, as a child process. Killed when dropped.

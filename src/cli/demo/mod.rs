@@ -14,21 +14,20 @@ use anyhow::Context as _;
 use play::{Counters, OFFICER, Outcome};
 
 use crate::cli::pki::{DevNetwork, Spec, dev_network};
+use super::{Common, Exit, Failure};
 use crate::config;
 use crate::grpc::counter;
 use crate::service::{RunningAgent, RunningRelay};
+use crate::telemetry;
 
 /// Run a relay and six desks on this machine, and play a story through them.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  detente demo                 play the story, then stay up\n  \
                         detente demo --once --json   play, check, print a summary, exit")]
-pub struct Demo {
+pub(super) struct Demo {
     /// Play the story, check how it ended, and exit.
     #[arg(long)]
     once: bool,
-    /// Print the summary as JSON on standard output; the timeline goes to standard error.
-    #[arg(long)]
-    json: bool,
     /// Keep everything in this directory, which must not exist or be empty [default: a new
     /// directory among the temporary files].
     #[arg(long, value_name = "DIR")]
@@ -66,34 +65,52 @@ struct Network {
 }
 
 impl Demo {
-    /// Runs the demo. True when every request ended as it should.
-    ///
-    /// # Errors
-    /// When the network cannot be started or the story cannot be played.
-    pub async fn run(self, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<bool> {
+    /// Runs the demo.
+    pub(super) fn run(self, common: &Common) -> Result<Exit, Failure> {
+        let _quiet = telemetry::start_logs("error", false);
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let (out, err) = (&mut std::io::stdout(), &mut std::io::stderr());
+        let failed = |why: String| {
+            let next = "read the message; everything that ran lies in the directory named above";
+            Failure::new(Exit::Failure, "C-701", "the demo failed", why, next)
+        };
+        match runtime.block_on(self.play(common.json, out, err)) {
+            Ok(true) => Ok(Exit::Success),
+            Ok(false) => Err(failed("a request did not end as expected".to_owned())),
+            Err(error) => Err(failed(format!("{error:#}"))),
+        }
+    }
+
+    /// True when every request ended as it should.
+    async fn play(
+        self,
+        json: bool,
+        out: &mut dyn Write,
+        err: &mut dyn Write,
+    ) -> anyhow::Result<bool> {
         let directory = self.prepare_directory()?;
         writeln!(err, "detente demo: a relay and {} desks in {}", story::MEMBERS.len(), {
             directory.display()
         })?;
         let network = Network::start(&directory).await?;
         let summary = {
-            let timeline: &mut dyn Write = if self.json { &mut *err } else { &mut *out };
+            let timeline: &mut dyn Write = if json { &mut *err } else { &mut *out };
             network.play(timeline).await?
         };
-        if self.json {
+        if json {
             writeln!(out, "{}", serde_json::to_string_pretty(&summary)?)?;
         } else {
             print_summary(out, &summary)?;
         }
         out.flush()?;
         if !self.once {
-            let place: &mut dyn Write = if self.json { &mut *err } else { &mut *out };
+            let place: &mut dyn Write = if json { &mut *err } else { &mut *out };
             network.print_commands(place, &summary)?;
-            crate::cli::signal::stop_requested().await;
+            stop_requested().await?;
             writeln!(err, "stopping")?;
         }
         network.stop().await?;
-        if self.once && self.directory.is_none() && !self.json {
+        if self.once && self.directory.is_none() && !json {
             // Nobody was told to look there later.
             std::fs::remove_dir_all(&directory).context("removing the demo's directory")?;
         }
@@ -118,7 +135,7 @@ impl Demo {
 
 impl Network {
     async fn start(directory: &Path) -> anyhow::Result<Self> {
-        let spec = Spec::new("detente-demo", &story::MEMBERS)?;
+        let spec = Spec::new("detente-demo", &story::MEMBERS)?.on_free_ports();
         let place = directory.to_owned();
         let made =
             tokio::task::spawn_blocking(move || dev_network(&place, &spec, play::now())).await??;
@@ -128,10 +145,7 @@ impl Network {
         let mut agents = Vec::new();
         let mut counters = Counters::new();
         for (desk, file) in &made.desk_configs {
-            let mut config = config::Desk::read(file)?;
-            // The system chose the relay's port.
-            config.relay.address = relay.addresses().desks.to_string().parse()?;
-            let agent = RunningAgent::start(&config)
+            let agent = RunningAgent::start(&config::Desk::read(file)?)
                 .await
                 .with_context(|| format!("the agent of {desk}"))?;
             counters.insert(desk.to_string(), counter::connect(agent.socket()).await?);
@@ -212,6 +226,16 @@ impl Network {
             agent.stop().await?;
         }
         self.relay.stop().await.map_err(anyhow::Error::msg)
+    }
+}
+
+/// Waits for SIGTERM or Ctrl-C.
+async fn stop_requested() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut term = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = term.recv() => Ok(()),
+        pressed = tokio::signal::ctrl_c() => pressed,
     }
 }
 

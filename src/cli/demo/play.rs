@@ -88,6 +88,7 @@ async fn send(
         officer: OFFICER.to_owned(),
         to: thread.to.to_owned(),
         r#type: thread.kind.to_owned(),
+        instrument: thread.instrument().to_owned(),
         urgency: thread.urgency.to_owned(),
         case_id: case_id.to_vec(),
         body: Some(form::Body { form: Some(thread.form.clone()) }),

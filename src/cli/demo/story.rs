@@ -32,6 +32,13 @@ pub(super) struct Thread {
     pub(super) end: [&'static str; 3],
 }
 
+impl Thread {
+    /// The instrument it rests on: one that the sample data of both members declare.
+    pub(super) fn instrument(&self) -> &'static str {
+        if [self.from, self.to].contains(&"CN/cyber") { "G7_2417" } else { "BUDAPEST" }
+    }
+}
+
 /// One act after the request.
 pub(super) struct Step {
     /// Which side acts.

@@ -4,6 +4,7 @@
 //! `detente pki member` on their own premises and exchange public halves.
 
 use std::collections::BTreeMap;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
@@ -55,6 +56,17 @@ impl Spec {
             members.iter().map(|text| text.parse().map(|member| (member, None))).collect();
         let desks = vec!["cyber".parse()?];
         Ok(Self { network: network.parse()?, members: members?, desks, port: 0 })
+    }
+
+    /// The same on three ports in a row that nobody uses now, so that the files name the ports
+    /// and a relay can be stopped and started again.
+    #[must_use]
+    pub fn on_free_ports(self) -> Self {
+        let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+        // Below the range from which Linux takes ports for outgoing connections.
+        let start = 10_000 + u16::try_from(std::process::id() % 2_000).unwrap_or(0) * 10;
+        let port = (start..32_000).step_by(3).find(|port| (*port..port + 3).all(free));
+        Self { port: port.unwrap_or(0), ..self }
     }
 }
 

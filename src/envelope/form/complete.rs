@@ -212,7 +212,10 @@ fn execution(
             let why = "nothing was preserved";
             needs.that(form.effective_from.is_empty(), "effective_from", why);
         }
-        (RequestType::TechnicalAdvice | RequestType::LegalInformation, _) => {
+        (
+            RequestType::TechnicalAdvice | RequestType::LegalInformation,
+            Extent::Executed | Extent::ExecutedInPart | Extent::NoDataHeld,
+        ) => {
             let why = "only a preservation takes effect";
             needs.that(form.effective_from.is_empty(), "effective_from", why);
             if extent != Extent::NoDataHeld {

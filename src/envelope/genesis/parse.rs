@@ -1,30 +1,24 @@
-//! The genesis: who founds the network, and which relay its members accept.
+//! Reading a genesis: every field checked, every list in its one right order, every key once.
 //!
-//! Not for what changes later: national authorities and keys then change only by records.
+//! Not for its signatures.
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
 
 use prost::Message as _;
-use serde::{Deserialize, Serialize};
 
-use super::form::{is_language, is_zone};
-use super::read::{check, malformed, moment, text};
-use super::sign::{Algorithm, GENESIS_TYPE};
-use super::words::{Instrument, Role};
-use super::{BadSignature, Malformed, Signature, SigningKey};
-use crate::units::{Hash, MemberId, Name, Timestamp};
+use super::{
+    EncryptionKey, FoundingDesk, FoundingMember, FoundingOfficer, Genesis, LogKey,
+    PRESERVATION_DAYS, PublicKey, RULES_VERSION, hash,
+};
+use crate::envelope::Malformed;
+use crate::envelope::cipher::SUITE;
+use crate::envelope::form::{is_language, is_zone};
+use crate::envelope::read::{check, check_readable, malformed, moment, text};
+use crate::envelope::sign::Algorithm;
+use crate::envelope::words::{Instrument, Role};
+use crate::units::{Hash, Timestamp};
 use crate::wire::detente::envelope::v1 as wire;
-
-/// The only version of the rules there is.
-pub const RULES_VERSION: &str = "1";
-
-/// The largest signed genesis, in bytes: 275 members (every ISO 3166-1 code and XA to XZ) with a
-/// desk of about 3,000 bytes each fit.
-pub const GENESIS_BYTES_MAX: usize = 1 << 20;
-
-/// The least number of days a member preserves (Art. 29(7)), and the most it may promise.
-pub const PRESERVATION_DAYS: std::ops::RangeInclusive<u32> = 60..=3_650;
 
 /// The longest text for people (a name, an organisation, a time zone), in bytes.
 const TEXT_BYTES_MAX: usize = 200;
@@ -38,188 +32,8 @@ const CERTIFICATE_BYTES_MAX: usize = 8 << 10;
 /// The logs that tree heads are signed for.
 const LOGS: [&str; 2] = ["directory", "traffic"];
 
-/// Label of a genesis's hash.
-const GENESIS_LABEL: &[u8] = b"detente/genesis/v1\0";
-
-/// A genesis, read and checked for form. Signatures are checked by [`verify`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Genesis {
-    /// SHA-256("detente/genesis/v1\0" || bytes): what every configuration pins.
-    pub hash: Hash,
-    /// The network's name, second half of every trust domain.
-    pub network: Name,
-    /// Version of the rules.
-    pub rules_version: String,
-    /// When it was drawn up.
-    pub created: Timestamp,
-    /// Certificates (DER) of the authority that issues the relay's certificate.
-    pub relay_ca: Vec<Vec<u8>>,
-    /// Keys that sign the heads of the logs.
-    pub log_keys: Vec<LogKey>,
-    /// The founding members, in order of their ids.
-    pub members: Vec<FoundingMember>,
-}
-
-/// A key that signs tree heads.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LogKey {
-    /// "directory" or "traffic".
-    pub log: String,
-    /// Public key.
-    pub key: PublicKey,
-}
-
-/// A signature key, public half.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum PublicKey {
-    /// Ed25519, 32 bytes.
-    Ed25519([u8; 32]),
-    /// ML-DSA-44, 1,312 bytes.
-    MlDsa44(Vec<u8>),
-}
-
-/// A founding member.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FoundingMember {
-    /// Its id.
-    pub id: MemberId,
-    /// Its name, for people.
-    pub display_name: String,
-    /// Certificates (DER) of its own authority.
-    pub ca: Vec<Vec<u8>>,
-    /// The national key.
-    pub national_key: PublicKey,
-    /// Declared instruments, in order.
-    pub instruments: Vec<Instrument>,
-    /// How long it preserves when asked, at least, in days; 60 or more (Art. 29(7)).
-    pub preservation_days_min: u32,
-    /// Its desks, in order of their names.
-    pub desks: Vec<FoundingDesk>,
-}
-
-/// A desk of a founding member.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FoundingDesk {
-    /// Its name.
-    pub name: Name,
-    /// Organisation.
-    pub organisation: String,
-    /// IANA time zone.
-    pub time_zone: String,
-    /// BCP 47 tags.
-    pub languages: Vec<String>,
-    /// The machine key.
-    pub desk_key: PublicKey,
-    /// Keys to which bodies are sealed.
-    pub encryption_keys: Vec<EncryptionKey>,
-    /// Officers, in order of their names.
-    pub officers: Vec<FoundingOfficer>,
-}
-
-/// A key to which bodies are sealed (suite 1).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EncryptionKey {
-    /// Its id.
-    pub id: Hash,
-    /// Public key, 1,216 bytes.
-    pub key: Vec<u8>,
-    /// Valid from.
-    pub from: Timestamp,
-    /// Valid until (exclusive).
-    pub until: Timestamp,
-}
-
-/// An officer of a desk.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FoundingOfficer {
-    /// Name.
-    pub name: Name,
-    /// Signing key.
-    pub key: PublicKey,
-    /// What they may sign.
-    pub roles: Vec<Role>,
-    /// Valid from.
-    pub from: Timestamp,
-    /// Valid until (exclusive).
-    pub until: Timestamp,
-}
-
-/// Reads a signed genesis. Its signatures are for [`verify`].
-///
-/// # Errors
-/// When a field is absent or not what it should be, a list is not in order, or a key stands twice.
-pub fn parse(signed: &[u8]) -> Result<Genesis, Malformed> {
-    let (genesis, _) = split(signed)?;
-    read(&genesis)
-}
-
-/// Proves that every founding member signed with its national key, and nobody else did.
-///
-/// # Errors
-/// When a signature is absent, does not verify, or there is one too many.
-pub fn verify(signed: &[u8], genesis: &Genesis) -> Result<(), BadSignature> {
-    let (bytes, signatures) = split(signed).map_err(|_| BadSignature::Unreadable)?;
-    if hash(&bytes) != genesis.hash {
-        return Err(BadSignature::Unreadable);
-    }
-    for member in &genesis.members {
-        member.national_key.verify(GENESIS_TYPE, &bytes, &signatures)?;
-    }
-    let strange = signatures
-        .iter()
-        .find(|made| genesis.members.iter().all(|m| m.national_key.id() != made.key_id));
-    match strange {
-        Some(made) => Err(BadSignature::OtherKey { key: made.key_id }),
-        None => Ok(()),
-    }
-}
-
-/// The bytes of a genesis, which every founding member signs. `hash` and the ids of encryption keys
-/// are not read: they follow from the rest.
-///
-/// # Errors
-/// When they would not read as a genesis.
-pub fn render(genesis: &Genesis) -> Result<Vec<u8>, Malformed> {
-    let bytes = to_wire(genesis).encode_to_vec();
-    read(&bytes)?;
-    Ok(bytes)
-}
-
-/// One founding member's signature over the bytes of a genesis.
-pub fn sign(genesis: &[u8], by: &SigningKey) -> Signature {
-    by.sign(GENESIS_TYPE, genesis)
-}
-
-/// The signed genesis of these bytes and signatures.
-pub fn assemble(genesis: Vec<u8>, signatures: &[Signature]) -> Vec<u8> {
-    let signatures = signatures.iter().map(Signature::to_wire).collect();
-    wire::SignedGenesis { genesis, signatures }.encode_to_vec()
-}
-
-/// The hash of the bytes of a genesis, which every configuration pins.
-pub fn hash(genesis: &[u8]) -> Hash {
-    Hash::of(&[GENESIS_LABEL, genesis])
-}
-
-/// The bytes of a genesis and its signatures so far; neither is checked beyond its form.
-///
-/// # Errors
-/// When it is not a signed genesis.
-pub fn split(signed: &[u8]) -> Result<(Vec<u8>, Vec<Signature>), Malformed> {
-    check(signed.len() <= GENESIS_BYTES_MAX, "signed", || {
-        format!("{} bytes where at most {GENESIS_BYTES_MAX} belong", signed.len())
-    })?;
-    let wire::SignedGenesis { genesis, signatures } = wire::SignedGenesis::decode(signed)
-        .map_err(|error| malformed("signed", error.to_string()))?;
-    let signatures = signatures
-        .into_iter()
-        .enumerate()
-        .map(|(i, signature)| Signature::from_wire(&format!("signatures[{i}]"), signature))
-        .collect::<Result<_, _>>()?;
-    Ok((genesis, signatures))
-}
-
-fn read(bytes: &[u8]) -> Result<Genesis, Malformed> {
+/// Reads the bytes of a genesis.
+pub(super) fn read(bytes: &[u8]) -> Result<Genesis, Malformed> {
     let wire::Genesis { network, rules_version, created_ms, relay, members } =
         wire::Genesis::decode(bytes).map_err(|error| malformed("genesis", error.to_string()))?;
     check(rules_version == RULES_VERSION, "rules_version", || {
@@ -339,7 +153,7 @@ fn read_desk(at: &str, desk: wire::GenesisDesk) -> Result<FoundingDesk, Malforme
 
 fn read_encryption_key(at: &str, key: wire::EncryptionKey) -> Result<EncryptionKey, Malformed> {
     let wire::EncryptionKey { suite, public_key, from_ms, until_ms } = key;
-    check(suite == i32::from(super::seal::SUITE), format!("{at}.suite"), || {
+    check(suite == i32::from(SUITE), format!("{at}.suite"), || {
         format!("{suite} is not a known suite")
     })?;
     let (from, until) = read_validity(at, from_ms, until_ms)?;
@@ -402,7 +216,7 @@ fn read_ca(field: &str, certificates: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>, Malf
 fn read_prose(field: String, value: String) -> Result<String, Malformed> {
     check(!value.trim().is_empty(), &field, || "absent".to_owned())?;
     check(value.len() <= TEXT_BYTES_MAX, &field, || format!("longer than {TEXT_BYTES_MAX} bytes"))?;
-    super::read::check_readable(&field, &value, false)?;
+    check_readable(&field, &value, false)?;
     Ok(value)
 }
 
@@ -461,72 +275,4 @@ fn check_keys(genesis: &Genesis) -> Result<(), Malformed> {
         }
     }
     Ok(())
-}
-
-fn to_wire(genesis: &Genesis) -> wire::Genesis {
-    let Genesis { hash: _, network, rules_version, created, relay_ca, log_keys, members } = genesis;
-    let number = |key: &PublicKey| i32::from(key.algorithm().number());
-    wire::Genesis {
-        network: network.to_string(),
-        rules_version: rules_version.clone(),
-        created_ms: created.0,
-        relay: Some(wire::GenesisRelay {
-            ca_certificates: relay_ca.clone(),
-            log_keys: log_keys
-                .iter()
-                .map(|LogKey { log, key }| wire::LogKey {
-                    log: log.clone(),
-                    algorithm: number(key),
-                    public_key: key.as_bytes().to_vec(),
-                })
-                .collect(),
-        }),
-        members: members
-            .iter()
-            .map(|member| wire::GenesisMember {
-                member_id: member.id.to_string(),
-                display_name: member.display_name.clone(),
-                ca_certificates: member.ca.clone(),
-                national_key_algorithm: number(&member.national_key),
-                national_key: member.national_key.as_bytes().to_vec(),
-                instruments: member.instruments.iter().map(ToString::to_string).collect(),
-                preservation_days_min: member.preservation_days_min,
-                desks: member.desks.iter().map(desk_to_wire).collect(),
-            })
-            .collect(),
-    }
-}
-
-fn desk_to_wire(desk: &FoundingDesk) -> wire::GenesisDesk {
-    let number = |key: &PublicKey| i32::from(key.algorithm().number());
-    wire::GenesisDesk {
-        name: desk.name.to_string(),
-        organisation: desk.organisation.clone(),
-        time_zone: desk.time_zone.clone(),
-        languages: desk.languages.clone(),
-        desk_key_algorithm: number(&desk.desk_key),
-        desk_key: desk.desk_key.as_bytes().to_vec(),
-        encryption_keys: desk
-            .encryption_keys
-            .iter()
-            .map(|key| wire::EncryptionKey {
-                suite: i32::from(super::seal::SUITE),
-                public_key: key.key.clone(),
-                from_ms: key.from.0,
-                until_ms: key.until.0,
-            })
-            .collect(),
-        officers: desk
-            .officers
-            .iter()
-            .map(|officer| wire::GenesisOfficer {
-                name: officer.name.to_string(),
-                key_algorithm: number(&officer.key),
-                key: officer.key.as_bytes().to_vec(),
-                roles: officer.roles.iter().map(ToString::to_string).collect(),
-                from_ms: officer.from.0,
-                until_ms: officer.until.0,
-            })
-            .collect(),
-    }
 }
