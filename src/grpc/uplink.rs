@@ -117,7 +117,8 @@ impl Carry for Submitter {
                 kept(self.desk.note_confirmed(message, index, time).await)
             }
             Ok(Err(failure)) if is_final(&failure) => {
-                tracing::warn!(%message, code = failure.rule_code, cause = failure.cause, "refused");
+                let (code, cause) = (&failure.rule_code, &failure.cause);
+                tracing::warn!(%message, code, cause, "the relay refused a statement for good");
                 kept(self.desk.note_refused(message, refused(failure)).await)
             }
             Ok(Err(failure)) => again(&failure),
@@ -153,7 +154,8 @@ impl Carry for Fetcher {
             }
             // The relay says no to a body that it owes us: ask again, but let others pass.
             Ok(Err(failure)) if is_final(&failure) => {
-                tracing::warn!(%message, code = failure.rule_code, cause = failure.cause, "no body");
+                let (code, cause) = (&failure.rule_code, &failure.cause);
+                tracing::warn!(%message, code, cause, "the relay hands over no body");
                 Outcome::Later
             }
             Ok(Err(failure)) => again(&failure),
