@@ -277,10 +277,10 @@ fn draft_act(
 
 /// The facts of the request that a draft makes or belongs to.
 fn facts_of(scratch: &Scratch, draft: &Draft) -> Result<RequestFacts, Local> {
-    match &draft.act {
-        Act::Request(facts) => Ok(facts.clone()),
-        _act => known(scratch, draft.request).map(|case| case.facts.clone()),
+    if let Act::Request(facts) = &draft.act {
+        return Ok(facts.clone());
     }
+    known(scratch, draft.request).map(|case| case.facts.clone())
 }
 
 #[expect(clippy::too_many_arguments, reason = "they are the fields of what is made")]

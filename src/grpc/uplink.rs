@@ -118,7 +118,7 @@ impl Carry for Submitter {
             }
             Ok(Err(failure)) if is_final(&failure) => {
                 let (code, cause) = (&failure.rule_code, &failure.cause);
-                tracing::warn!(%message, code, cause, "refused");
+                tracing::warn!(%message, code, cause, "the relay refused a statement for good");
                 kept(self.desk.note_refused(message, refused(failure)).await)
             }
             Ok(Err(failure)) => again(&failure),
@@ -155,7 +155,7 @@ impl Carry for Fetcher {
             // The relay says no to a body that it owes us: ask again, but let others pass.
             Ok(Err(failure)) if is_final(&failure) => {
                 let (code, cause) = (&failure.rule_code, &failure.cause);
-                tracing::warn!(%message, code, cause, "no body");
+                tracing::warn!(%message, code, cause, "the relay hands over no body");
                 Outcome::Later
             }
             Ok(Err(failure)) => again(&failure),

@@ -299,7 +299,8 @@ async fn only_the_users_of_an_officer_act_as_him() {
 async fn every_wrong_field_is_named_to_the_officer() {
     let scene = Scene::new();
     let (agent, mut counter) = scene.start(&nl()).await;
-    let cases: [(&str, fn(&mut api::SendRequestRequest)); 6] = [
+    type Spoil = fn(&mut api::SendRequestRequest);
+    let cases: [(&str, Spoil); 6] = [
         ("to", |order| order.to = "RO".into()),
         ("type", |order| order.r#type = "preservation".into()),
         ("instrument", |order| order.instrument = "VIENNA".into()),

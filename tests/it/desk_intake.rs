@@ -60,6 +60,32 @@ async fn content_flows_only_after_the_receipt() {
     assert_eq!(body, pair::question(&ro()).body);
 }
 
+/// Lives come first: the content of an EMERGENCY comes even if the receipt cannot be sent.
+#[tokio::test]
+async fn an_emergency_that_was_handed_over_is_fetched_without_a_receipt() {
+    let Scene { clock, nl, ro: desk, mut relay, .. } = scene().await;
+    let mut order = pair::question(&ro());
+    let What::Request(wish) = &mut order.what else { panic!() };
+    wish.urgency = Some(Urgency::Emergency);
+    let Some(Filled::Information(form)) = &mut order.body.form else { panic!() };
+    form.urgency_grounds = Some(pair::text("A person is missing."));
+    let sent = nl.prepare(order).await.unwrap();
+    carry(&nl, &mut relay).await;
+    desk.take(relay.follow(&ro(), DeskIndex(0))).await.unwrap();
+    assert_eq!(desk.file().wanted().count(), 0);
+    clock.pass(DAY_MS / 2);
+    relay.pass_deadlines();
+    desk.take(relay.follow(&ro(), desk.file().next())).await.unwrap();
+    let wanted: Vec<_> = desk.file().wanted().map(|held| held.statement.message).collect();
+    assert_eq!(wanted, [sent.message]);
+    assert_eq!(desk.file().outbox_len(), 2, "the receipts still wait");
+    let (wrap, ciphertext) = relay.content(&ro(), sent.message).unwrap();
+    let held = desk.file().statement(&key(sent.request)).cloned().unwrap();
+    desk.take_content(held, wrap, ciphertext).await.unwrap();
+    let held = desk.file().statement(&key(sent.request)).cloned().unwrap();
+    assert!(matches!(held.form, Form::Here(_)));
+}
+
 #[tokio::test]
 async fn duplicates_are_ignored_and_gaps_are_not_passed() {
     let scene = scene().await;

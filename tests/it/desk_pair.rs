@@ -255,6 +255,15 @@ impl Relay {
         }
     }
 
+    /// Deadlines that have passed by now.
+    pub(crate) fn pass_deadlines(&mut self) {
+        for command in self.state.due(self.clock.now()) {
+            if let Ok(Decision::New(event)) = self.decide(&command) {
+                self.record(&event, None, None);
+            }
+        }
+    }
+
     /// Everything a desk may follow from a number on.
     pub(crate) fn follow(&self, desk: &DeskId, from: DeskIndex) -> Vec<Incoming> {
         let from = usize::try_from(from.0).unwrap();

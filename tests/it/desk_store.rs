@@ -3,10 +3,13 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use detente::desk::{CaseFile, Desk, Error, Form, OpenError, Progress};
-use detente::units::{DAY_MS, HOUR_MS, MessageId};
+use detente::envelope::Envelope;
+use detente::journal::{AppendError, Batch, Fault, Journal, MemoryJournal, Reader};
+use detente::units::{BatchId, DAY_MS, HOUR_MS, Index, JournalId, MessageId};
 
 use crate::desk_pair::{self as pair, HandClock, Relay, carry, carry_with, nl, ro};
 
@@ -194,12 +197,93 @@ async fn what_lapses_in_the_outbox_is_said_so() {
     b.note_lapsed(lost).await.unwrap();
     b.note_lapsed(receipt).await.unwrap();
     let standing = tokio::time::timeout(Duration::from_secs(5), b.settled(lost)).await;
-    match standing.unwrap().unwrap().progress {
-        Progress::Refused(refusal) => assert_eq!(refusal.code, "D-107"),
-        other => panic!("{other:?}"),
-    }
+    let Progress::Refused(refusal) = standing.unwrap().unwrap().progress else { panic!("sent") };
+    assert_eq!(refusal.code, "D-107");
     assert_eq!(b.status().outbox, 1, "a new receipt waits");
     carry(&b, &mut relay).await;
     let key = (nl(), sent.message);
     assert!(matches!(b.file().statement(&key).unwrap().form, Form::Here(_)));
+}
+
+/// A journal whose disk is full, or fails, when it is told to be.
+struct Moody {
+    inner: MemoryJournal,
+    mood: Arc<Mutex<Option<AppendError>>>,
+}
+
+impl Journal for Moody {
+    fn id(&self) -> JournalId {
+        self.inner.id()
+    }
+
+    fn next_index(&self) -> Index {
+        self.inner.next_index()
+    }
+
+    fn last_batch(&self) -> Option<(BatchId, Vec<u8>)> {
+        self.inner.last_batch()
+    }
+
+    fn append(&mut self, expected: Index, batch: &Batch) -> Result<(), AppendError> {
+        match self.mood.lock().unwrap().clone() {
+            Some(error) => Err(error),
+            None => self.inner.append(expected, batch),
+        }
+    }
+
+    fn erase(&mut self, index: Index) -> Result<(), Fault> {
+        self.inner.erase(index)
+    }
+
+    fn idle(&mut self) -> Result<(), AppendError> {
+        Ok(())
+    }
+
+    fn probe(&mut self) -> Result<(), AppendError> {
+        Ok(())
+    }
+
+    fn reader(&self) -> Arc<dyn Reader> {
+        self.inner.reader()
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_and_loses_nothing_and_a_failed_one_ends_the_desk() {
+    let clock = HandClock::new();
+    let dir = tempfile::tempdir().unwrap();
+    let mood = Arc::new(Mutex::new(None));
+    let inner = MemoryJournal::new(JournalId([1; 16]));
+    let journal = Box::new(Moody { inner, mood: Arc::clone(&mood) });
+    let desk = Desk::open_on(journal, None, pair::options(&nl(), dir.path(), &clock)).unwrap();
+    let first = desk.prepare(pair::question(&ro())).await.unwrap();
+    let before = portrait(&desk.file());
+
+    *mood.lock().unwrap() = Some(AppendError::Full);
+    for _ in 0..3 {
+        assert_eq!(desk.prepare(pair::question(&ro())).await, Err(Error::Full));
+    }
+    let mut relay = Relay::new(&clock);
+    relay.submit(&envelope(&desk, first.message).await).unwrap();
+    let records = relay.follow(&nl(), desk.file().next());
+    assert_eq!(desk.take(records.clone()).await, Err(Error::Full));
+    assert_eq!(portrait(&desk.file()), before, "nothing that is not on disk is shown");
+    assert_eq!(desk.failed(), None);
+
+    *mood.lock().unwrap() = None;
+    assert_eq!(desk.take(records.clone()).await.unwrap().new, records.len());
+    let second = desk.prepare(pair::question(&ro())).await.unwrap();
+    let sequence = |message| desk.file().own_statement(message).unwrap().statement.sequence;
+    assert_eq!(sequence(second.message), sequence(first.message) + 1, "no number was used up");
+
+    *mood.lock().unwrap() = Some(AppendError::Unknown("sync".into()));
+    let failed = desk.prepare(pair::question(&ro())).await;
+    assert!(matches!(failed, Err(Error::Fault(_))), "{failed:?}");
+    assert!(desk.failed().is_some());
+    desk.close().await;
+}
+
+async fn envelope(desk: &Desk, message: MessageId) -> Envelope {
+    let held = desk.file().own_statement(message).cloned().unwrap();
+    desk.envelope(held).await.unwrap()
 }
