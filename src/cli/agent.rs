@@ -14,8 +14,8 @@ use tonic_types::StatusExt as _;
 
 use self::api::agent_service_client::AgentServiceClient;
 use super::failure::{Exit, Failure};
+pub(super) use crate::grpc::counter::api;
 use crate::units::RequestId;
-pub(super) use crate::wire::detente::desk::v1 as api;
 
 /// The fewest hexadecimal digits that name a request: one in 65,536 clashes with another by
 /// chance, and then the command says so.

@@ -12,7 +12,11 @@ mod failure;
 pub mod genesis;
 mod moment;
 pub mod pki;
+mod relay;
 mod screen;
+pub(crate) mod signal;
+mod start;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -46,17 +50,22 @@ pub struct Arguments {
 #[derive(Debug, Clone, Args)]
 pub struct Common {
     /// Print data, and errors, as JSON: one document, or one a line where there is a stream.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 911)]
     pub json: bool,
     /// Never ask: where a question would be asked, fail instead.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 912)]
     pub no_input: bool,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Demo(demo::Demo),
+    Relay(relay::RelayCommand),
     Desk(Box<desk::Desk>),
+    Demo(demo::Demo),
+    Pki(pki::Pki),
+    Genesis(genesis::GenesisCommand),
+    Verify(verify::Verify),
+    Rebuild(verify::Rebuild),
 }
 
 /// Runs the subcommand and says how it ended.
@@ -64,8 +73,13 @@ pub fn run(arguments: Arguments) -> ExitCode {
     let Arguments { common, command } = arguments;
     let mut screen = Screen::of_process(common.json);
     let ended = match command {
-        Command::Demo(demo) => demo.run(&common),
+        Command::Relay(relay) => relay.run(&mut screen),
         Command::Desk(desk) => desk.run(&common, &mut screen),
+        Command::Demo(demo) => demo.run(&common),
+        Command::Pki(pki) => told(&mut screen, |out| pki.run(out)),
+        Command::Genesis(genesis) => told(&mut screen, |out| genesis.run(out)),
+        Command::Verify(verify) => verify.run(&mut screen),
+        Command::Rebuild(rebuild) => rebuild.run(&mut screen),
     };
     match ended {
         Ok(exit) => exit.into(),
@@ -75,6 +89,34 @@ pub fn run(arguments: Arguments) -> ExitCode {
                 screen.message(text.trim_end());
             }
             failure.exit.into()
+        }
+    }
+}
+
+/// Runs what says in lines what it did; with `--json` the lines are a list.
+fn told(
+    screen: &mut Screen,
+    work: impl FnOnce(&mut dyn std::io::Write) -> anyhow::Result<()>,
+) -> Result<Exit, Failure> {
+    let mut said = Vec::new();
+    let done = work(&mut said);
+    let said = clean::clean(&String::from_utf8_lossy(&said));
+    match done {
+        Ok(()) if screen.is_json() => {
+            let lines: Vec<&str> = said.lines().collect();
+            screen.document(&serde_json::json!({ "done": lines }))?;
+            Ok(Exit::Success)
+        }
+        Ok(()) => {
+            screen.text(&said)?;
+            Ok(Exit::Success)
+        }
+        Err(error) => {
+            screen.message(said.trim_end());
+            // The chain from what was attempted to what the system said.
+            let why = format!("{error:#}");
+            let next = "correct what is named, then run it again";
+            Err(Failure::new(Exit::Failure, "C-702", "it was not done", why, next))
         }
     }
 }

@@ -9,6 +9,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, de::Error};
 
+use crate::units::Unreadable;
+
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 
@@ -34,10 +36,11 @@ impl fmt::Display for HostPort {
 }
 
 impl FromStr for HostPort {
-    type Err = String;
+    type Err = Unreadable;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let bad = || format!("{text:?} is not HOST:PORT (relay.example:7410, [2001:db8::1]:7410)");
+    fn from_str(text: &str) -> Result<Self, Unreadable> {
+        let help = "is not HOST:PORT (relay.example:7410, [2001:db8::1]:7410)";
+        let bad = || Unreadable::new("address", format!("{text:?} {help}"));
         let (host, port) = text.rsplit_once(':').ok_or_else(bad)?;
         let port_ok = port.parse::<u16>().is_ok_and(|port| port != 0);
         let name = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-');

@@ -404,7 +404,7 @@ pub(super) fn parse_prepared(record: &Record) -> Result<Envelope, Error> {
         | Record::Opened { .. }
         | Record::Unreadable { .. }
         | Record::Retrieved { .. }
-            | Record::TailTruncated { .. } => {
+        | Record::TailTruncated { .. } => {
             Err(Error::Fault("there is no prepared statement at this place".to_owned()))
         }
     }

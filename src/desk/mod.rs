@@ -40,16 +40,18 @@ pub use store::{Clock, Published};
 
 use crate::envelope::genesis::Genesis;
 use crate::envelope::{ENVELOPE_BYTES_MAX_DEFAULT, Envelope};
-use crate::journal::{self, FileJournal, Journal, Truncation};
+use crate::journal::{self, FileJournal};
+use crate::journal::{Journal, Truncation};
 use crate::rules::Directory;
 use crate::units::{DeskId, DeskIndex, Index, MessageId, Name, RequestId, Timestamp};
 use crate::wire::detente::form::v1::Body;
 use record::Record;
 use store::{Scratch, Store};
 
-/// How a desk's journal is kept: a desk writes a few megabytes a year, so its segments are small.
-/// The largest batch is what the writer puts together, and one job more.
-const JOURNAL: journal::Options = journal::Options { segment_bytes: 16 << 20, batch_bytes_max: 15 << 20 };
+/// How a desk's journal is kept unless told otherwise: a desk writes a few megabytes a year, so its
+/// segments are small. The largest batch is 4 MiB and one job more, which has at most 2 MiB.
+const JOURNAL: journal::Options =
+    journal::Options { segment_bytes: 8 << 20, batch_bytes_max: 7 << 20 };
 
 /// What a desk needs to open.
 pub struct Options {
@@ -67,6 +69,8 @@ pub struct Options {
     pub envelope_bytes_max: usize,
     /// Where its time comes from.
     pub clock: Clock,
+    /// How its journal is kept.
+    pub journal: journal::Options,
 }
 
 impl Options {
@@ -80,7 +84,7 @@ impl Options {
     ) -> Self {
         let clock: Clock = Arc::new(wall_clock);
         let envelope_bytes_max = ENVELOPE_BYTES_MAX_DEFAULT;
-        Self { dir, desk, genesis, secret, keys, envelope_bytes_max, clock }
+        Self { dir, desk, genesis, secret, keys, envelope_bytes_max, clock, journal: JOURNAL }
     }
 }
 
@@ -133,7 +137,7 @@ impl Desk {
     /// When another process has it, it is damaged, of another desk or network, made with another
     /// unlock secret, or the keys are not the ones that the genesis has of the desk.
     pub fn open(options: Options) -> Result<Self, OpenError> {
-        let (journal, opened) = FileJournal::open(&options.dir, JOURNAL)?;
+        let (journal, opened) = FileJournal::open(&options.dir, options.journal)?;
         Self::open_on(Box::new(journal), opened.truncation, options)
     }
 
@@ -147,7 +151,8 @@ impl Desk {
         truncation: Option<Truncation>,
         options: Options,
     ) -> Result<Self, OpenError> {
-        let Options { dir, desk, genesis, secret, keys, envelope_bytes_max, clock } = options;
+        let Options { dir, desk, genesis, secret, keys, envelope_bytes_max, clock, journal: _ } =
+            options;
         let directory = Arc::new(Directory::from_genesis(&genesis));
         keys.check(&desk, &directory)?;
         if journal.next_index() == Index(0) {

@@ -355,8 +355,7 @@ impl Writer {
         if entries.is_empty() {
             return Ok(());
         }
-        let batch =
-            Batch { id: random_batch()?, entries: entries.to_vec(), trailer: Vec::new() };
+        let batch = Batch { id: random_batch()?, entries: entries.to_vec(), trailer: Vec::new() };
         match self.journal.append(self.journal.next_index(), &batch) {
             Ok(()) => Ok(()),
             Err(AppendError::Full) => {
@@ -401,11 +400,7 @@ fn open_entry(vault: &Vault, index: Index, record: &[u8], body: Body) -> Result<
     Note::decode(&plain, body).map_err(|error| unreadable(&error.to_string()))
 }
 
-fn replay(
-    reader: &dyn Reader,
-    vault: &Vault,
-    file: &mut CaseFile,
-) -> Result<(), OpenError> {
+fn replay(reader: &dyn Reader, vault: &Vault, file: &mut CaseFile) -> Result<(), OpenError> {
     let mut next = Index(0);
     loop {
         let stored = reader.read(next, REPLAY_RECORDS, REPLAY_BYTES)?;

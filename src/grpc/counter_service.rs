@@ -17,7 +17,7 @@ use tonic::{Extensions, Request, Response, Status};
 use super::counter_parse as parse;
 use super::counter_render as render;
 use super::counter_status::status;
-use crate::desk::{Case, Desk, Entry, Error, Held, Local, Order, Progress, Standing};
+use crate::desk::{Case, Desk, Entry, Error, Local, Order, Progress, Standing};
 use crate::units::{Name, RequestId};
 use crate::wire::detente::desk::v1 as wire;
 use wire::agent_service_server::AgentService;

@@ -221,4 +221,58 @@ mod tests {
             assert_eq!(read_timeout(text), wanted, "{text}");
         }
     }
+
+    fn guarded(
+        calls: usize,
+        inner: impl Fn() -> BoxFuture<Response, Infallible> + Clone + Send + 'static,
+    ) -> impl Service<Request, Response = Response, Error = Infallible> {
+        let guard = Guard {
+            admit: Arc::new(|_| Ok(None)),
+            calls: Arc::new(Semaphore::new(calls)),
+            desks: Quota::new(1),
+            call_within: Duration::from_secs(60),
+            meter: Meter::new(),
+        };
+        let inner = tower::service_fn(move |_: Request| inner());
+        tower::Layer::layer(&GuardLayer(Arc::new(guard)), inner)
+    }
+
+    async fn answer(
+        calls: usize,
+        inner: impl Fn() -> BoxFuture<Response, Infallible> + Clone + Send + 'static,
+    ) -> crate::grpc::Failure {
+        let request = http::Request::post("/x/Y").header("grpc-timeout", "20m");
+        let response =
+            guarded(calls, inner).call(request.body(Body::empty()).unwrap()).await.unwrap();
+        Status::from_header_map(response.headers()).unwrap().into()
+    }
+
+    #[tokio::test]
+    async fn the_callers_own_deadline_ends_a_call() {
+        let late = answer(1, || Box::pin(std::future::pending())).await;
+        assert_eq!((late.code, late.rule_code.as_str()), (Code::DeadlineExceeded, "E-120"));
+    }
+
+    #[tokio::test]
+    async fn what_is_too_much_for_all_is_shed() {
+        let shed = answer(0, || Box::pin(std::future::pending())).await;
+        assert_eq!((shed.code, shed.reason.as_str()), (Code::Unavailable, "OVERLOADED"));
+        assert!(shed.retry && shed.retry_after.is_some());
+    }
+
+    #[tokio::test]
+    async fn an_answer_of_tonics_own_gets_a_reason() {
+        for (code, wanted, rule) in [
+            (Code::Internal, Code::InvalidArgument, "E-102"),
+            (Code::OutOfRange, Code::ResourceExhausted, "E-103"),
+            (Code::Unimplemented, Code::Unimplemented, "E-104"),
+        ] {
+            let bare = move || -> BoxFuture<Response, Infallible> {
+                Box::pin(std::future::ready(Ok(Status::new(code, "decoding").into_http())))
+            };
+            let explained = answer(1, bare).await;
+            assert_eq!((explained.code, explained.rule_code.as_str()), (wanted, rule));
+            assert!(!explained.cause.contains("decoding"));
+        }
+    }
 }

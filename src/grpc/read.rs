@@ -78,6 +78,7 @@ pub(super) async fn records_of(
     from: Index,
     size: usize,
 ) -> Result<Records, Status> {
+    newest(relay).await?;
     request(relay, id, Some(desk.clone()), Index(0)).await?;
     blocking(relay, move |relay| {
         let after = from.0.checked_sub(1).map(Index);
@@ -108,6 +109,12 @@ async fn caught_up(relay: &Relay, at_least: Index) -> Result<(), Status> {
         return Err(Trouble::Field { field: "at_least_index".to_owned(), why }.status());
     }
     relay.wait_for_tables(at_least.plus(1)).await.map_err(|error| status::relay(&error))
+}
+
+/// Waits until the tables have seen what is committed now.
+async fn newest(relay: &Relay) -> Result<(), Status> {
+    let next = relay.published().next_index();
+    relay.wait_for_tables(next).await.map_err(|error| status::relay(&error))
 }
 
 /// Runs what blocks on a thread for that.

@@ -149,7 +149,7 @@ mod tests {
             (relay::Error::Stopped, Code::Unavailable, "E-132", true),
             (relay::Error::Fault("/var/lib/x".into()), Code::Unavailable, "E-133", true),
         ] {
-            let status = super::relay(&error);
+            let status = relay(&error);
             let failure = Failure::from_status(&status);
             assert_eq!((failure.code, failure.rule_code.as_str()), (code, rule), "{error:?}");
             assert_eq!(failure.retry, retry, "{error:?}");

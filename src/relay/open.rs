@@ -259,21 +259,34 @@ fn check_founder(reader: &dyn Reader, genesis: &Genesis) -> Result<(), OpenError
     }
 }
 
-/// The world at the end of the journal: newest snapshot, then the records after it.
+/// The world at the end of the journal: newest snapshot, then the records after it. A snapshot
+/// that leads elsewhere is of no use, and everything is replayed.
 fn replay(
     tables: &Tables,
     journal: &mut FileJournal,
     reader: &dyn Reader,
 ) -> Result<(World, Index), OpenError> {
     let end = journal.next_index();
-    let mut world = tables
-        .newest_snapshot()
-        .map_err(OpenError::Tables)?
-        .and_then(|(next, bytes)| {
-            Snapshot::decode(&bytes).filter(|world| world.next == next && next <= end)
-        })
-        .unwrap_or_default();
-    let snapshot = world.next;
+    let kept = tables.newest_snapshot().map_err(OpenError::Tables)?.and_then(|(next, bytes)| {
+        Snapshot::decode(&bytes).filter(|world| world.next == next && next <= end)
+    });
+    if let Some(world) = kept {
+        let snapshot = world.next;
+        match replay_from(world, journal, reader) {
+            Ok(world) => return Ok((world, snapshot)),
+            Err(error) => warn!(%error, "the snapshot leads elsewhere; everything is replayed"),
+        }
+    }
+    Ok((replay_from(World::default(), journal, reader)?, Index(0)))
+}
+
+/// Follows the records from where `world` stands, to the heads of the last batch.
+fn replay_from(
+    mut world: World,
+    journal: &mut FileJournal,
+    reader: &dyn Reader,
+) -> Result<World, OpenError> {
+    let end = journal.next_index();
     while world.next < end {
         let stored =
             reader.read(world.next, REPLAY_RECORDS, REPLAY_BYTES).map_err(OpenError::Journal)?;
@@ -291,7 +304,7 @@ fn replay(
         }
     }
     check_heads(&world, journal)?;
-    Ok((world, snapshot))
+    Ok(world)
 }
 
 fn decode(stored: &Stored) -> Result<Record, OpenError> {

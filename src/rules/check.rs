@@ -40,11 +40,12 @@ pub fn check(
     check_size(statement)?;
     check_desks(directory, statement)?;
     directory.signing_key(statement, now)?;
-    match (&statement.act, request) {
-        (Act::Request(facts), None) => check_new(directory, statement, facts),
-        (Act::Request(_), Some(_)) => Err(Refusal::MessageIdReused { message: statement.message }),
-        (_act, None) => Err(Refusal::UnknownRequest { request: statement.request }),
-        (_act, Some(request)) => check_act(directory, request, statement),
+    if let Act::Request(facts) = &statement.act {
+        return check_new(directory, request, statement, facts);
+    }
+    match request {
+        Some(request) => check_act(directory, request, statement),
+        None => Err(Refusal::UnknownRequest { request: statement.request }),
     }
 }
 
@@ -108,12 +109,16 @@ fn check_desks(directory: &Directory, statement: &Statement) -> Result<(), Refus
 
 fn check_new(
     directory: &Directory,
+    known: Option<&Request>,
     statement: &Statement,
     facts: &RequestFacts,
 ) -> Result<(), Refusal> {
     let Statement { request, message, .. } = *statement;
     if request != message.into() {
         return Err(Refusal::RequestIdMismatch { request, message });
+    }
+    if known.is_some() {
+        return Err(Refusal::MessageIdReused { message });
     }
     if facts.test && facts.urgency == Urgency::Emergency {
         return Err(Refusal::TestNeverEmergency);

@@ -3,11 +3,12 @@
 //! Not for delivery (see `transport.rs`) nor for how long data are kept (see `measure.rs`).
 //!
 //! ```text
-//!   New --Acknowledge--> Acknowledged --Determine--> Determined --Execute--> Executed --Close--> Closed
+//!   New --Acknowledge--> Acknowledged --Determine--> Determined --Execute--> Executed
 //!                          |      ^                   |    ^ (a postponed one again)
 //!                          v      |                   v    |
 //!                     ClarificationRequested <--> ClarificationProvided
 //!
+//!   Executed, Determined that is no acceptance, Acknowledged NO --Close--> Closed
 //!   any of these but Closed --Withdraw--> WithdrawalRequested --Close--> Withdrawn
 //! ```
 //!

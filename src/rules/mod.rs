@@ -49,7 +49,7 @@ pub enum Decision {
         /// Record time.
         time: Timestamp,
     },
-    /// Nothing happens: the deadline is obsolete, or the offer was noted before.
+    /// Nothing happens: the deadline is obsolete, or the offer was noted before or matters no more.
     Nothing,
 }
 
@@ -123,21 +123,19 @@ fn check_parent(state: &State, statement: &Statement) -> Result<(), Refusal> {
     }
 }
 
-/// Something happens to a statement on its way.
+/// Something happens to a statement on its way. Nothing does to one that is forgotten, or that is a
+/// machine's and has no transport of its own.
 fn advance(
     state: &State,
     of: MessageId,
     by: transport::Move,
     kind: Kind,
 ) -> Result<Decision, Refusal> {
-    let (request, message) = state.find(of).ok_or(Refusal::UnknownStatement { of })?;
-    if message.machine {
-        return Err(Refusal::NoBody { of });
-    }
-    if message.transport.decide(of, by)? {
-        Ok(Decision::New(concerning(request, message, kind)))
-    } else {
-        Ok(Decision::Nothing)
+    match state.find(of) {
+        Some((request, message)) if !message.machine && message.transport.decide(of, by)? => {
+            Ok(Decision::New(concerning(request, message, kind)))
+        }
+        Some(_) | None => Ok(Decision::Nothing),
     }
 }
 

@@ -3,16 +3,18 @@
 //! Not for the life of a request (see `request.rs`): which acts are possible at which stage does
 //! not depend on the type, only whether it has a measure does.
 //!
-//! | type | instruments | measure | follow-up | default urgency | asks | answers |
-//! |---|---|---|---|---|---|---|
-//! | `PRESERVATION` (Art. 29) | all but `SAP_CETS224` | preservation | MLA intended | `EXPEDITED` | `REQUEST` | `ANSWER` |
-//! | `TECHNICAL_ADVICE` (Art. 35(1)(a)) | all but `SAP_CETS224` | none | none | `ROUTINE` | `REQUEST` | `ANSWER` |
-//! | `LEGAL_INFORMATION` (Art. 35(1)(c)) | all but `SAP_CETS224` | none | none | `ROUTINE` | `REQUEST` | `ANSWER` |
+//! | type | article | measure | follow-up | default urgency |
+//! |---|---|---|---|---|
+//! | `PRESERVATION` | 29 | preservation | MLA intended | `EXPEDITED` |
+//! | `TECHNICAL_ADVICE` | 35(1)(a) | none | none | `ROUTINE` |
+//! | `LEGAL_INFORMATION` | 35(1)(c) | none | none | `ROUTINE` |
+//!
+//! All of them: any instrument but `SAP_CETS224`; asked by an officer with the role `REQUEST`,
+//! answered by one with `ANSWER`.
 //!
 //! The Second Additional Protocol (`SAP_CETS224`) is for disclosure and emergency assistance: it
-//! gives no basis for these three. `G7_2417` is a basis of best efforts. "Asks" and "answers" are
-//! the officers' roles on either side; the second signature of a disclosure (`APPROVE`) comes with
-//! the types that disclose.
+//! gives no basis for these three. `G7_2417` is a basis of best efforts. The second signature
+//! of a disclosure (`APPROVE`) comes with the types that disclose.
 
 use crate::envelope::words::{Instrument, RequestType, Urgency};
 

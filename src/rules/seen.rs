@@ -6,10 +6,10 @@
 //! and is answered with the record it has, also after its `not_after`; another header, or another
 //! desk, under the same id is refused. Statements are remembered with their request; a request is
 //! forgotten 30 days after it was settled (its handling closed or withdrawn, and no measure
-//! running), but not before the last `not_after` of its statements, by record time. What is repeated
-//! after that is refused as stale, and anything new on it as an unknown request, so nothing is ever
-//! recorded twice. A statement that was never delivered does not hold up forgetting: its failure is
-//! on record, and the desk still finds the record in its own sequence.
+//! running), but not before the last `not_after` of its statements, by record time. What is
+//! repeated after that is refused as stale, and anything new on it as an unknown request, so
+//! nothing is ever recorded twice. A statement that was never delivered does not hold up
+//! forgetting: its failure is on record, and the desk still finds the record in its own sequence.
 
 use super::refusal::Refusal;
 use super::request::{Message, Request};

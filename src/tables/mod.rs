@@ -126,7 +126,11 @@ impl Tables {
         let fresh = !has_files(dir)?;
         let useless = match Store::open(dir, cache_bytes) {
             Ok(store) => match check(&store, journal, reader)? {
-                Found::Sound(meta) => return Ok(go_on(store, meta)),
+                Found::Sound(meta) => {
+                    let behind = meta.cursor == Index(0) && reader.next_index() > Index(0);
+                    let rebuilt_because = behind.then(|| "they were empty".to_owned());
+                    return Ok(Opened { tables: Self::new(store, meta), rebuilt_because });
+                }
                 Found::Empty if fresh => {
                     return begin(store, journal, "they were absent".to_owned(), reader);
                 }
@@ -168,8 +172,7 @@ impl Tables {
     /// The newest snapshot whose hash holds, and the record that comes after it.
     ///
     /// # Errors
-    /// [`Fault::Io`] or [`Fault::Broken`]. A damaged snapshot is not an error: the one before it
-    /// is given, or none.
+    /// [`Fault::Io`]. Damage is not an error: the snapshot before it is given, or none.
     pub fn newest_snapshot(&self) -> Result<Option<(Index, Vec<u8>)>, Fault> {
         snapshot::newest(&self.store, self.journal())
     }
@@ -181,6 +184,11 @@ impl Tables {
     /// [`Fault::Io`] or [`Fault::Broken`].
     pub fn flush(&self) -> Result<(), Fault> {
         self.store.flush()
+    }
+
+    const fn new(store: Store, meta: Meta) -> Self {
+        let cursor = AtomicU64::new(meta.cursor.0);
+        Self { store, meta: Mutex::new(meta), cursor }
     }
 
     fn meta(&self) -> Meta {
@@ -257,12 +265,6 @@ fn heads_before(reader: &dyn journal::Reader, next: Index) -> Result<Heads, Faul
     Ok(heads)
 }
 
-fn go_on(store: Store, meta: Meta) -> Opened {
-    let cursor = AtomicU64::new(meta.cursor.0);
-    let tables = Tables { store, meta: Mutex::new(meta), cursor };
-    Opened { tables, rebuilt_because: None }
-}
-
 fn begin(
     store: Store,
     journal: JournalId,
@@ -273,5 +275,5 @@ fn begin(
     store.rows(|rows| rows.insert(key::META, meta.to_bytes()).map(|_| ()))?;
     store.flush()?;
     let rebuilt_because = (reader.next_index() > Index(0)).then_some(why);
-    Ok(Opened { rebuilt_because, ..go_on(store, meta) })
+    Ok(Opened { tables: Tables::new(store, meta), rebuilt_because })
 }

@@ -56,9 +56,23 @@ pub(super) fn put(
 
 /// The newest snapshot that can be believed, and the record that comes after it.
 pub(super) fn newest(store: &Store, journal: JournalId) -> Result<Option<(Index, Vec<u8>)>, Fault> {
-    for next in headers(store)? {
-        if let Some(bytes) = read(store, journal, next)? {
-            return Ok(Some((next, bytes)));
+    let damaged = |fault: Fault| match fault {
+        Fault::Broken { .. } => Ok(()),
+        Fault::InUse { .. }
+        | Fault::Io { .. }
+        | Fault::Gap { .. }
+        | Fault::Journal(_)
+        | Fault::Record { .. } => Err(fault),
+    };
+    let found = match headers(store) {
+        Ok(found) => found,
+        Err(fault) => return damaged(fault).map(|()| None),
+    };
+    for next in found {
+        match read(store, journal, next) {
+            Ok(Some(bytes)) => return Ok(Some((next, bytes))),
+            Ok(None) => {}
+            Err(fault) => damaged(fault)?,
         }
     }
     Ok(None)

@@ -277,11 +277,14 @@ proptest! {
 
     /// The maker asserts for every record that it reads back.
     #[test]
-    fn what_a_network_does_reads_back(steps in prop::collection::vec(any::<(u8, u8, u8)>(), 0..80)) {
+    fn what_a_network_does_reads_back(
+        steps in prop::collection::vec(any::<(u8, u8, u8)>(), 0..80),
+    ) {
         let mut maker = Maker::new();
         steps.into_iter().for_each(|step| maker.step(step));
         maker.close();
-        let (_, heads) = decode_trailer(maker.shelf.trailers.values().next_back().unwrap()).unwrap();
+        let trailer = maker.shelf.trailers.values().next_back().unwrap();
+        let (_, heads) = decode_trailer(trailer).unwrap();
         prop_assert_eq!(heads, maker.heads());
     }
 }
@@ -289,7 +292,11 @@ proptest! {
 proptest! {
     /// Damaged bytes are refused or read as something else, and never make a program stop.
     #[test]
-    fn damaged_bytes_do_no_harm(which in 0_usize..11, at in any::<prop::sample::Index>(), with: u8) {
+    fn damaged_bytes_do_no_harm(
+        which in 0_usize..11,
+        at in any::<prop::sample::Index>(),
+        with: u8,
+    ) {
         let (_, record) = &one_of_each()[which];
         let mut bytes = encode_record(record);
         let at = at.index(bytes.len());

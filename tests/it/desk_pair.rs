@@ -93,10 +93,8 @@ fn member(of: &DeskId) -> FoundingMember {
 
 /// The genesis of the network, signed and read.
 pub(crate) fn genesis() -> (Vec<u8>, Genesis) {
-    let log_key = |log: &str, n| LogKey {
-        log: log.into(),
-        key: SigningKey::from_seed([n; 32]).public(),
-    };
+    let log_key =
+        |log: &str, n| LogKey { log: log.into(), key: SigningKey::from_seed([n; 32]).public() };
     let drawn_up = Genesis {
         hash: Hash([0; 32]),
         network: "detente-test".parse().unwrap(),
@@ -141,7 +139,8 @@ impl HandClock {
 pub(crate) fn options(of: &DeskId, dir: &Path, clock: &HandClock) -> Options {
     let secret = Zeroizing::new(b"unlock".to_vec());
     let options = Options::new(dir.to_owned(), of.clone(), genesis().1, secret, keys(of));
-    Options { clock: clock.clock(), ..options }
+    let journal = detente::journal::Options { segment_bytes: 1 << 20, batch_bytes_max: 1 << 19 };
+    Options { clock: clock.clock(), journal, ..options }
 }
 
 /// A desk in `dir`.
@@ -233,7 +232,7 @@ impl Relay {
         self.submitted.push(envelope.clone());
         let statement = Box::new(envelope.statement.clone());
         let caller = statement.from.clone();
-        let (message, to) = (statement.message, statement.to.clone());
+        let message = statement.message;
         let machine = statement.act.is_machine();
         match self.decide(&Command::Submit { caller, statement })? {
             Decision::New(event) => {
@@ -241,7 +240,7 @@ impl Relay {
                 let body = (envelope.wrap.clone(), envelope.ciphertext.clone());
                 self.bodies.insert(message, body);
                 if !machine {
-                    self.offer(message, &to);
+                    self.offer(message);
                 }
                 Ok(at)
             }
@@ -250,18 +249,9 @@ impl Relay {
         }
     }
 
-    fn offer(&mut self, message: MessageId, _to: &DeskId) {
+    fn offer(&mut self, message: MessageId) {
         if let Ok(Decision::New(event)) = self.decide(&Command::NoteOffer { message }) {
             self.record(&event, None, None);
-        }
-    }
-
-    /// Deadlines that have passed by now.
-    pub(crate) fn pass_deadlines(&mut self) {
-        for command in self.state.due(self.clock.now()) {
-            if let Ok(Decision::New(event)) = self.decide(&command) {
-                self.record(&event, None, None);
-            }
         }
     }
 
@@ -320,6 +310,11 @@ impl Relay {
 /// Carries everything between a desk and the relay until nothing is left: what the uplink does,
 /// one step at a time.
 pub(crate) async fn carry(desk: &Desk, relay: &mut Relay) {
+    carry_with(desk, relay, &mut async || {}).await;
+}
+
+/// As [`carry`], with something to do after each step.
+pub(crate) async fn carry_with(desk: &Desk, relay: &mut Relay, after: &mut impl AsyncFnMut()) {
     loop {
         let before = desk.file().next_place();
         let held: Vec<_> = desk.file().outbox().cloned().collect();
@@ -338,15 +333,20 @@ pub(crate) async fn carry(desk: &Desk, relay: &mut Relay) {
                     desk.note_refused(message, refused).await.unwrap();
                 }
             }
+            after().await;
         }
         let file = desk.file();
-        let taken = desk.take(relay.follow(file.owner(), file.next())).await.unwrap();
-        assert_eq!(taken.gap, None);
+        for incoming in relay.follow(file.owner(), file.next()) {
+            let taken = desk.take(vec![incoming]).await.unwrap();
+            assert_eq!((taken.gap, taken.alarms), (None, vec![]));
+            after().await;
+        }
         let wanted: Vec<_> = desk.file().wanted().cloned().collect();
         for held in wanted {
             let (wrap, ciphertext) =
                 relay.content(desk.file().owner(), held.statement.message).unwrap();
             desk.take_content(held, wrap, ciphertext).await.unwrap();
+            after().await;
         }
         if desk.file().next_place() == before {
             break;

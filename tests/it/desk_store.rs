@@ -8,7 +8,7 @@ use std::time::Duration;
 use detente::desk::{CaseFile, Desk, Error, Form, OpenError, Progress};
 use detente::units::{DAY_MS, HOUR_MS, MessageId};
 
-use crate::desk_pair::{self as pair, HandClock, Relay, carry, nl, ro};
+use crate::desk_pair::{self as pair, HandClock, Relay, carry, carry_with, nl, ro};
 
 /// What a case file says, in words that two files can be compared by.
 fn portrait(file: &CaseFile) -> String {
@@ -50,10 +50,10 @@ async fn a_crash_at_any_record_gives_the_same_case_file() {
     let a = pair::open(&nl(), &a_dir, &clock);
     let b = pair::open(&ro(), &b_dir, &clock);
     let mut relay = Relay::new(&clock);
-    let mut crashes = 0;
-    let mut crash = async |desk: &Desk, dir: &Path| {
-        let copied = dirs.path().join(format!("crash-{crashes}"));
-        crashes += 1;
+    let crashes = std::cell::Cell::new(0);
+    let crash = async |desk: &Desk, dir: &Path| {
+        let copied = dirs.path().join(format!("crash-{}", crashes.get()));
+        crashes.set(crashes.get() + 1);
         // Nobody writes now: the copy is what a power cut would leave.
         copy(dir, &copied);
         let again = pair::open(desk.file().owner(), &copied, &clock);
@@ -61,27 +61,21 @@ async fn a_crash_at_any_record_gives_the_same_case_file() {
         again.close().await;
         fs::remove_dir_all(copied).unwrap();
     };
+    let mut crash_a = async || crash(&a, &a_dir).await;
+    let mut crash_b = async || crash(&b, &b_dir).await;
 
     let sent = a.prepare(pair::question(&ro())).await.unwrap();
-    crash(&a, &a_dir).await;
-    carry(&a, &mut relay).await;
-    crash(&a, &a_dir).await;
-    for incoming in relay.follow(&ro(), b.file().next()) {
-        b.take(vec![incoming]).await.unwrap();
-        crash(&b, &b_dir).await;
-    }
-    carry(&b, &mut relay).await;
-    crash(&b, &b_dir).await;
+    crash_a().await;
+    carry_with(&a, &mut relay, &mut crash_a).await;
+    carry_with(&b, &mut relay, &mut crash_b).await;
     b.retrieve(sent.request, pair::duty()).await.unwrap();
-    crash(&b, &b_dir).await;
+    crash_b().await;
     let by = clock.now().plus_ms(DAY_MS);
     b.prepare(pair::acknowledgement(sent.request, by)).await.unwrap();
-    crash(&b, &b_dir).await;
-    carry(&b, &mut relay).await;
-    crash(&b, &b_dir).await;
-    carry(&a, &mut relay).await;
-    crash(&a, &a_dir).await;
-    assert!(crashes >= 10, "{crashes}");
+    crash_b().await;
+    carry_with(&b, &mut relay, &mut crash_b).await;
+    carry_with(&a, &mut relay, &mut crash_a).await;
+    assert!(crashes.get() >= 20, "{}", crashes.get());
     let case = a.file().case(sent.request).cloned().unwrap();
     assert_eq!(case.request.as_ref().unwrap().handling.as_str(), "ACKNOWLEDGED");
     assert!(case.acknowledged.is_some());

@@ -75,7 +75,10 @@ async fn the_first_failed_sync_ends_the_relay() {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         }
-        assert!(!relay.wait(Duration::from_secs(1)).success(), "n={n}: it ended as if all was well");
+        assert!(
+            !relay.wait(Duration::from_secs(1)).success(),
+            "n={n}: it ended as if all was well"
+        );
     }
     let mut relay = dev.start_relay();
     let client = net::relay_client(&dev, "NL");

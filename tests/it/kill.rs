@@ -92,8 +92,7 @@ async fn write(dev: Arc<Dev>, ledger: Shared<Ledger>, over: Arc<AtomicBool>) {
         loop {
             match client.submit(&envelope).await {
                 Ok(recorded) => {
-                    let known =
-                        ledger.lock().unwrap().acknowledged.insert(message, recorded.index);
+                    let known = ledger.lock().unwrap().acknowledged.insert(message, recorded.index);
                     assert_eq!(known, None);
                     break;
                 }
@@ -227,8 +226,7 @@ fn statements(relay: &Relay) -> BTreeMap<MessageId, Index> {
 }
 
 fn live_fingerprint(directory: &Path) -> Hash {
-    let (journal, _) =
-        FileJournal::open(&directory.join("journal"), Default::default()).unwrap();
+    let (journal, _) = FileJournal::open(&directory.join("journal"), Default::default()).unwrap();
     let options = tables::Options { cache_bytes: 8 << 20, journal: journal.id() };
     let opened =
         Tables::open(&directory.join("tables"), &options, journal.reader().as_ref()).unwrap();
@@ -238,8 +236,7 @@ fn live_fingerprint(directory: &Path) -> Hash {
 }
 
 fn rebuilt_fingerprint(directory: &Path) -> Hash {
-    let (journal, _) =
-        FileJournal::open(&directory.join("journal"), Default::default()).unwrap();
+    let (journal, _) = FileJournal::open(&directory.join("journal"), Default::default()).unwrap();
     let options = tables::Options { cache_bytes: 8 << 20, journal: journal.id() };
     let fresh = directory.join("rebuilt");
     let tables =

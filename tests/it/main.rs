@@ -1,5 +1,15 @@
 //! The promises, one module each. One binary, because eight would take four times as long to build.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is its purpose")]
+
+mod desk_agent;
+mod desk_intake;
+mod api_calls;
+mod api_limits;
+mod api_malformed;
+mod api_net;
+mod api_operator;
 mod desk_pair;
 mod desk_store;
 mod envelope;
@@ -26,3 +36,9 @@ mod identity_pki;
 mod identity_revocation;
 mod identity_tls;
 mod identity_uri;
+mod journal_battery;
+mod journal_disk;
+mod journal_faults;
+mod journal_flips;
+mod journal_powercut;
+mod journal_torn;

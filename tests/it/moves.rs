@@ -3,14 +3,18 @@
 //! A new stage or move changes the picture, and the picture must be approved. A cell is the stage
 //! after the move, or the code of the refusal; "=" leaves the stage as it is.
 
-use detente::envelope::Act;
-use detente::envelope::words::{Extent, MlaStep, Outcome, Rejection, WillAnswer};
+use detente::envelope::words::{
+    Extent, Instrument, MlaStep, Outcome, Rejection, RequestType, WillAnswer,
+};
+use detente::envelope::{Act, Signer, Statement};
 use detente::rules::follow_up::FollowUp;
 use detente::rules::handling::{Answer, Determination, Ending, Handling};
 use detente::rules::measure::Measure;
 use detente::rules::transport::{Evidence, Move, Transport};
-use detente::rules::{OfferFailure, Refusal, Side};
-use detente::units::{MessageId, Timestamp};
+use detente::rules::{self, OfferFailure, Refusal, Side, request_type};
+use detente::units::{HOUR_MS, MessageId, Timestamp};
+
+use crate::rules_fixture::{self, START, World, key, key_id, preservation};
 
 const EARLY: Timestamp = Timestamp(1_000);
 const LATE: Timestamp = Timestamp(2_000);
@@ -287,6 +291,112 @@ fn evidence_has_the_names_and_priorities_of_rem() {
     approve(&drawn, EVIDENCE);
     assert!(Evidence::ALL.windows(2).all(|pair| pair[0] < pair[1]), "order is priority");
 }
+
+#[test]
+fn sides_and_roles() {
+    let at = START.plus_ms(HOUR_MS);
+    let acts = [
+        Act::Acknowledge { will_answer: WillAnswer::Yes, estimated_at: at },
+        Act::ReviseEstimate { estimated_at: at },
+        Act::RequestClarification,
+        Act::ProvideClarification,
+        Act::Determine { outcome: Outcome::Accepted, review_at: None },
+        Act::Execute { extent: Extent::Executed, preserved_until: Some(at) },
+        Act::RequestExtension,
+        Act::Extend { preserved_until: at },
+        Act::Withdraw,
+        Act::Close,
+        Act::Mla(MlaStep::Sent),
+        Act::Mla(MlaStep::Received),
+        Act::Mla(MlaStep::Decided),
+    ];
+    let (mut world, mut rows) = (World::founded(), vec![Vec::new()]);
+    rows[0].extend(["", "requesting", "requested", "role"].map(str::to_owned));
+    let request = world.request("NL/cyber", "RO/cyber", preservation());
+    for act in acts {
+        let step = if let Act::Mla(step) = act { step.as_str() } else { "" };
+        let mut row = vec![format!("{} {step}", act.name())];
+        let mut roles = Vec::new();
+        for by in [rules_fixture::Side::Asking, rules_fixture::Side::Asked] {
+            let mut statement = world.act(request, by, act.clone());
+            let says = |statement: &Statement| {
+                let known = world.state.request(request);
+                let said = rules::check(world.state.directory(), known, statement, world.now);
+                said.err().map(|refusal| refusal.code())
+            };
+            if says(&statement) == Some("R-117") {
+                row.push("R-117".to_owned());
+                continue;
+            }
+            row.push("may".to_owned());
+            statement.signer = Signer::Officer(rules_fixture::name("asker"));
+            statement.signer_key = key_id(&key(&format!("{}/asker", statement.from)));
+            roles.push(if says(&statement) == Some("R-112") { "ANSWER" } else { "REQUEST" });
+        }
+        row.push(roles.join(", "));
+        rows.push(row);
+    }
+    approve(&table(&rows), SIDES);
+}
+
+#[test]
+fn types() {
+    let instruments = [
+        "BUDAPEST",
+        "SAP_CETS224",
+        "UN_CYBERCRIME",
+        "G7_2417",
+        "BILATERAL:x",
+        "NATIONAL_RECIPROCITY",
+    ];
+    let mut rows = vec![vec![String::new()]];
+    rows[0].extend(RequestType::ALL.iter().map(ToString::to_string));
+    for text in instruments {
+        let instrument: Instrument = text.parse().unwrap();
+        let yes =
+            |of: &RequestType| if request_type::allows(*of, &instrument) { "yes" } else { "-" };
+        let mut row = vec![text.to_owned()];
+        row.extend(RequestType::ALL.iter().map(|of| yes(of).to_owned()));
+        rows.push(row);
+    }
+    let mut measure = vec!["measure".to_owned()];
+    let mut urgency = vec!["default urgency".to_owned()];
+    for of in RequestType::ALL {
+        measure.push(if request_type::has_measure(*of) { "yes" } else { "-" }.to_owned());
+        urgency.push(request_type::default_urgency(*of).to_string());
+    }
+    rows.extend([measure, urgency]);
+    approve(&table(&rows), TYPES);
+}
+
+const SIDES: &str = r"
+                        requesting  requested  role
+ACKNOWLEDGE             R-117       may        ANSWER
+REVISE_ESTIMATE         R-117       may        ANSWER
+REQUEST_CLARIFICATION   R-117       may        ANSWER
+PROVIDE_CLARIFICATION   may         R-117      REQUEST
+DETERMINE               R-117       may        ANSWER
+EXECUTE                 R-117       may        ANSWER
+REQUEST_EXTENSION       may         R-117      REQUEST
+EXTEND                  R-117       may        ANSWER
+WITHDRAW                may         R-117      REQUEST
+CLOSE                   may         may        REQUEST, ANSWER
+MLA SENT                may         R-117      REQUEST
+MLA RECEIVED            R-117       may        ANSWER
+MLA DECIDED             R-117       may        ANSWER
+";
+
+const TYPES: &str = r"
+                      PRESERVATION  TECHNICAL_ADVICE  LEGAL_INFORMATION
+BUDAPEST              yes           yes               yes
+SAP_CETS224           -             -                 -
+UN_CYBERCRIME         yes           yes               yes
+G7_2417               yes           yes               yes
+BILATERAL:x           yes           yes               yes
+NATIONAL_RECIPROCITY  yes           yes               yes
+measure               yes           -                 -
+default urgency       EXPEDITED     ROUTINE           ROUTINE
+";
 
 const HANDLING: &str = r"
                          New       Ack        AckNo      Asked      Asked+    Told

@@ -303,6 +303,13 @@ const WHAT: &[Case] = &[
         new_facts(RequestFacts { test: true, ..facts }, same)
     }),
     ("R-204", || new(|s| s.request = RequestId([8; 16]))),
+    ("R-204", || {
+        // Under the id of a request that is there.
+        let (mut world, request) = on(preservation(), &[]);
+        let mut statement = world.statement("NL/cyber", "RO/cyber", Act::Request(preservation()));
+        statement.request = request;
+        world.submit(&statement).unwrap_err()
+    }),
     ("R-205", || then(preservation(), &[], yes(), |s| s.case = CaseId([8; 16]))),
     ("R-206", || {
         let mut world = World::founded();

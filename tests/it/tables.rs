@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use detente::codec::{Heads, Leaf, Log, Record, encode_event, encode_record, encode_trailer};
+use detente::envelope::Act;
+use detente::envelope::words::Outcome;
 use detente::journal::{Body, Reader as _, Stored};
 use detente::rules::{Event, Kind, Numbering};
 use detente::tables::{self, Fault, Opened, Options, PageToken, Tables};
-use detente::units::{DeskIndex, Hash, Index, JournalId, RequestId};
+use detente::units::{DeskIndex, Hash, Index, JournalId, MessageId, RequestId};
 use detente::views::RequestRow;
 use proptest::prelude::*;
 
@@ -48,7 +50,9 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(8))]
 
     #[test]
-    fn live_and_rebuilt_are_the_same(steps in prop::collection::vec(any::<(u8, u8, u8)>(), 0..120)) {
+    fn live_and_rebuilt_are_the_same(
+        steps in prop::collection::vec(any::<(u8, u8, u8)>(), 0..120),
+    ) {
         let dir = tempfile::tempdir().unwrap();
         let mut maker = Maker::new();
         let live = open(dir.path(), &maker.shelf).tables;
@@ -74,7 +78,7 @@ fn check_rows(tables: &Tables, maker: &Maker) {
         assert_eq!(row.request.follow_up, request.follow_up);
         assert_eq!(row.request.newest_event, request.newest_event);
         assert_eq!(row.transport(), request.transport().stage());
-        assert_eq!(row.times.closed.is_some(), request.handling.is_final());
+        check_times(&row, maker);
         let history: Vec<Index> = tables.history(request.id, None, usize::MAX).unwrap();
         let concerned = maker.records.iter().filter(|r| r.event.request == Some(request.id));
         assert_eq!(history, concerned.map(|r| r.index).collect::<Vec<_>>());
@@ -91,6 +95,28 @@ fn check_rows(tables: &Tables, maker: &Maker) {
         assert_eq!(found, numbers.collect::<Vec<_>>());
         assert!(found.iter().zip(0..).all(|((number, _), n)| number.0 == n), "dense");
     }
+}
+
+/// Each time is that of the first record that brings it about.
+fn check_times(row: &RequestRow, maker: &Maker) {
+    let id = row.request.id;
+    let first = |what: &dyn Fn(&Act) -> bool| {
+        let found = maker.records.iter().find(|record| {
+            matches!(&record.event.kind, Kind::Accepted(statement)
+                if statement.request == id && what(&statement.act))
+        });
+        found.map(|record| record.time)
+    };
+    let own = MessageId(id.0);
+    let delivered =
+        |act: &Act| matches!(act, Act::Receipt { of, rejected: None, .. } if *of == own);
+    let determined =
+        |act: &Act| matches!(act, Act::Determine { outcome, .. } if *outcome != Outcome::Postponed);
+    assert_eq!(row.times.delivered, first(&delivered));
+    assert_eq!(row.times.acknowledged, first(&|act| matches!(act, Act::Acknowledge { .. })));
+    assert_eq!(row.times.determined, first(&determined));
+    assert_eq!(row.times.executed, first(&|act| matches!(act, Act::Execute { .. })));
+    assert_eq!(row.times.closed, first(&|act| matches!(act, Act::Close)));
 }
 
 #[test]
@@ -243,6 +269,9 @@ fn what_is_not_there_is_made_and_says_why() {
 
 const GARBAGE: [u8; 4_096] = [0x5a; 4_096];
 
+/// A snapshot of several pieces.
+const SNAPSHOT: [u8; 300_000] = [0x53; 300_000];
+
 /// Spoils the tables in a directory.
 type Spoil<'a> = &'a dyn Fn(&Path);
 
@@ -331,7 +360,9 @@ fn damaged_files_never_stop_the_start() {
         let expected = rebuilt_fingerprint(shelf, &OPTIONS);
         let parent = tempfile::tempdir().unwrap();
         let sound = parent.path().join("sound");
-        drop(caught_up(&sound, shelf));
+        let tables = caught_up(&sound, shelf);
+        tables.put_snapshot(Index(7), &SNAPSHOT).unwrap();
+        drop(tables);
         for file in files(&sound) {
             let bytes = std::fs::read(sound.join(&file)).unwrap();
             for at in (0..parts).map(|part| bytes.len() * part / parts) {
@@ -340,6 +371,11 @@ fn damaged_files_never_stop_the_start() {
                     copy(&sound, &dir);
                     std::fs::write(dir.join(&file), spoilt).unwrap();
                     assert_eq!(recovered_fingerprint(&dir, shelf), expected, "{file:?} {at}");
+                    // Nothing of the damage comes back.
+                    let again = open(&dir, shelf);
+                    assert_eq!(again.rebuilt_because, None);
+                    assert_eq!(again.tables.fingerprint().unwrap(), expected, "{file:?} {at}");
+                    drop(again);
                     std::fs::remove_dir_all(&dir).unwrap();
                 }
             }
@@ -391,6 +427,8 @@ fn long(n: u64) -> Shelf {
 fn recovered_fingerprint(dir: &Path, shelf: &Shelf) -> Hash {
     for _ in 0..2 {
         let tables = open(dir, shelf).tables;
+        let snapshot = tables.newest_snapshot().unwrap();
+        assert!(snapshot.is_none_or(|(next, bytes)| next == Index(7) && bytes == SNAPSHOT));
         let caught_up = tables.catch_up(shelf, &mut |_, _| {});
         match caught_up.and_then(|()| tables.fingerprint()) {
             Ok(fingerprint) => return fingerprint,

@@ -13,8 +13,8 @@ use anyhow::Context as _;
 
 use play::{Counters, OFFICER, Outcome};
 
-use crate::cli::pki::{DevNetwork, Spec, dev_network};
 use super::{Common, Exit, Failure};
+use crate::cli::pki::{DevNetwork, Spec, dev_network};
 use crate::config;
 use crate::grpc::counter;
 use crate::service::{RunningAgent, RunningRelay};
@@ -22,9 +22,11 @@ use crate::telemetry;
 
 /// Run a relay and six desks on this machine, and play a story through them.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  detente demo                 play the story, then stay up\n  \
-                        detente demo --once --json   play, check, print a summary, exit")]
-pub struct Demo {
+#[command(
+    after_help = "Examples:\n  detente demo                 play the story, then stay up\n  \
+                        detente demo --once --json   play, check, print a summary, exit"
+)]
+pub(super) struct Demo {
     /// Play the story, check how it ended, and exit.
     #[arg(long)]
     once: bool,
@@ -244,14 +246,16 @@ fn print_summary(out: &mut dyn Write, summary: &Summary) -> std::io::Result<()> 
     for request in &summary.requests {
         writeln!(
             out,
-            "  {} {:>9} -> {:<9} {:<10} {:<13} {:<13} acknowledged after {} ms",
+            "  {} {:>9} -> {:<9} {:<10} {:<13} {:<13} {}",
             if request.as_expected { "as expected " } else { "NOT EXPECTED" },
             request.from,
             request.to,
             request.handling,
             request.measure,
             request.follow_up,
-            request.acknowledged_after_ms.unwrap_or_default(),
+            request
+                .acknowledged_after_ms
+                .map_or("waits".to_owned(), |ms| format!("acknowledged after {ms} ms")),
         )?;
     }
     writeln!(

@@ -88,6 +88,7 @@ async fn send(
         officer: OFFICER.to_owned(),
         to: thread.to.to_owned(),
         r#type: thread.kind.to_owned(),
+        instrument: thread.instrument().to_owned(),
         urgency: thread.urgency.to_owned(),
         case_id: case_id.to_vec(),
         body: Some(form::Body { form: Some(thread.form.clone()) }),
@@ -240,11 +241,8 @@ async fn case(
     request: RequestId,
     peek: bool,
 ) -> anyhow::Result<api::Case> {
-    let message = api::GetCaseRequest {
-        officer: OFFICER.to_owned(),
-        request_id: request.0.to_vec(),
-        peek,
-    };
+    let message =
+        api::GetCaseRequest { officer: OFFICER.to_owned(), request_id: request.0.to_vec(), peek };
     let response = counter(counters, desk)?.get_case(message).await?.into_inner();
     response.case.context("the agent answered without a case")
 }

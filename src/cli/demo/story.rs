@@ -32,6 +32,13 @@ pub(super) struct Thread {
     pub(super) end: [&'static str; 3],
 }
 
+impl Thread {
+    /// The instrument it rests on: one that the sample data of both members declare.
+    pub(super) fn instrument(&self) -> &'static str {
+        if [self.from, self.to].contains(&"CN/cyber") { "G7_2417" } else { "BUDAPEST" }
+    }
+}
+
 /// One act after the request.
 pub(super) struct Step {
     /// Which side acts.
@@ -88,7 +95,7 @@ fn hospital() -> Thread {
         steps: vec![
             acknowledge("YES", "written confirmation of what is preserved", 3 * HOUR_MS),
             accept(),
-            preserved(61, "Logs of the reseller's node, from 02:00 to 08:00 UTC"),
+            preserved("Logs of the reseller's node, from 02:00 to 08:00 UTC"),
             Step {
                 side: Side::Requesting,
                 act: Act::RequestExtension(true),
@@ -157,13 +164,13 @@ fn reseller() -> Thread {
                 then: "CLARIFICATION_PROVIDED",
             },
             accept(),
-            preserved(60, "Customer record and two payments"),
+            preserved("Customer record and two payments"),
         ],
         end: ["EXECUTED", "PRESERVED", "MLA_INTENDED"],
     }
 }
 
-/// NL asks US; accepted with conditions, preserved 90 days.
+/// NL asks US; accepted with conditions.
 fn mail_provider() -> Thread {
     let conditions = Step {
         side: Side::Requested,
@@ -192,7 +199,7 @@ fn mail_provider() -> Thread {
         steps: vec![
             acknowledge("YES", "letter by e-mail", 24 * HOUR_MS),
             conditions,
-            preserved(90, "The mailbox as it stood today"),
+            preserved("The mailbox as it stood today"),
         ],
         end: ["EXECUTED", "PRESERVED", "MLA_INTENDED"],
     }
@@ -216,7 +223,7 @@ fn threat() -> Thread {
         steps: vec![
             acknowledge("YES", "telephone, then in writing", 20 * MINUTE_MS),
             accept(),
-            preserved(60, "Subscriber record and session log"),
+            preserved("Subscriber record and session log"),
         ],
         end: ["EXECUTED", "PRESERVED", "MLA_INTENDED"],
     }
@@ -413,12 +420,12 @@ fn accept() -> Step {
     }
 }
 
-fn preserved(days: i64, scope: &str) -> Step {
+/// Preserved from now on, for as long as the agent computes: 60 days, or the member's own minimum.
+fn preserved(scope: &str) -> Step {
     Step {
         side: Side::Requested,
         act: Act::Execute("EXECUTED".to_owned()),
-        // An hour more than the days, so that they are whole when the record is made.
-        moment_ms: days * DAY_MS + HOUR_MS,
+        moment_ms: 0,
         form: Form::Execution(form::ExecutionForm {
             effective_from: super::play::now().to_string(),
             scope: text(scope),

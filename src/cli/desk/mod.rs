@@ -3,6 +3,7 @@
 //! Not for keys or cases: an officer's command never opens the agent's files.
 
 mod act;
+mod agent;
 mod case;
 mod contacts;
 mod fields;
@@ -47,16 +48,16 @@ pub(super) struct Desk {
 #[derive(Debug, Args)]
 struct Counter {
     /// The agent's configuration.
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, display_order = 901, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The agent's socket; else DETENTE_SOCKET, else the one in --config.
-    #[arg(long, global = true, value_name = "PATH")]
+    #[arg(long, global = true, display_order = 902, value_name = "PATH")]
     socket: Option<PathBuf>,
     /// The officer who acts; else DETENTE_OFFICER, else the only one in --config.
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, display_order = 903, value_name = "NAME")]
     officer: Option<String>,
     /// How long to wait for the agent, in seconds.
-    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 30,
+    #[arg(long, global = true, display_order = 904, value_name = "SECONDS", default_value_t = 30,
           value_parser = clap::value_parser!(u64).range(1..=3600))]
     timeout: u64,
 }
@@ -77,7 +78,14 @@ impl Desk {
     pub(super) fn run(self, common: &Common, screen: &mut Screen) -> Result<Exit, Failure> {
         let Self { counter, command } = self;
         match command {
-            None => Err(Failure::value("--config", "the agent is not there yet", "")),
+            None => match &counter.config {
+                Some(file) => agent::run(file, screen),
+                None => Err(Failure::value(
+                    "--config",
+                    "without a command this is the agent, which needs its configuration",
+                    "give --config desk.toml to run the agent, or a command; see --help",
+                )),
+            },
             Some(Command::Form(form)) => form.run(screen),
             Some(command) => runtime()?.block_on(officer(command, &counter, common, screen)),
         }
