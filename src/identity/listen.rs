@@ -52,8 +52,8 @@ pub struct Limits {
     pub first_frame: Duration,
     /// Peers that have not got so far, all together. Default 512: at 100 KiB each, 50 MiB.
     pub unproven_max: usize,
-    /// Peers that have not got so far, per IPv4 address or IPv6 /64 network. Default 32: a
-    /// nation's desks behind one address after a restart.
+    /// Peers that have not got so far, per IPv4 address or IPv6 /64 network. Default 32: a nation's
+    /// desks behind one address after a restart.
     pub unproven_per_address_max: usize,
     /// Open connections of one desk. Default 16: its agent, a spare, tools, and half-dead ones.
     pub per_desk_max: usize,

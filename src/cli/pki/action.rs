@@ -75,7 +75,7 @@ pub(super) fn renew_relay(dir: &Path, out: &mut dyn Write) -> Result<()> {
     let unlock = files::unlock(&at)?;
     let until = replace_pair(&at.join("relay.crt.pem"), &at.join("relay.key"), &issued, &unlock)?;
     writeln!(out, "renewed the relay until {until}")?;
-    writeln!(out, "the running relay takes it up by itself, or on SIGHUP")?;
+    writeln!(out, "tell the running relay: kill -HUP")?;
     Ok(())
 }
 

@@ -183,7 +183,7 @@ impl Pki {
             Action::Renew(Renew { dir, whose: Party::Desk(desk) }) => {
                 let until = renew_desk(&dir, &desk, now())?;
                 writeln!(out, "renewed {desk} until {until}")?;
-                writeln!(out, "the running agent takes it up by itself, or on SIGHUP")?;
+                writeln!(out, "tell the running agent: kill -HUP")?;
                 Ok(())
             }
             Action::Revoke(Revoke { dir, desk, certificate }) => {
