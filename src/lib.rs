@@ -6,27 +6,28 @@
 //! The modules, in reading order; each uses only those above it.
 
 // -- I. What is true: values in, values out
-pub mod envelope;
-pub mod rules;
-pub mod tlog;
 pub mod units;
 pub mod wire;
+pub mod tlog;
+pub mod envelope;
+pub mod rules;
 
 // -- II. What is kept
 pub mod codec;
 pub mod journal;
-pub mod tables;
 pub mod views;
+pub mod tables;
 
 // -- III. What happens
-pub mod desk;
 pub mod identity;
 pub mod relay;
+pub mod desk;
 
 // -- IV. Who speaks with it
 pub mod grpc;
 
 // -- V. How it is run
-pub mod cli;
 pub mod config;
 pub mod telemetry;
+pub mod service;
+pub mod cli;

@@ -1,3 +1,12 @@
 //! The `detente` program: arguments to subcommand to exit code.
+//!
+//! Not for anything else: see `detente::cli`.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use detente::cli;
+
+fn main() -> ExitCode {
+    cli::run(cli::Arguments::parse())
+}

@@ -6,7 +6,7 @@
 
 mod check;
 pub mod disk;
-mod file;
+pub mod file;
 mod format;
 mod memory;
 mod reader;

@@ -1,1 +1,297 @@
-//! (to come)
+//! The one coordinator: it owns the state and the journal, and everybody else holds a handle.
+//!
+//! A [`Relay`] is that handle: submit, look, follow, fetch. Not for the wire (see `grpc/`) and not
+//! for keys that open bodies: there are none here.
+//!
+//! ```text
+//! submit -> verify (blocking pool) -> queue -> commit thread -> journal -> published state
+//!                                                                  |-> recent -> followers
+//!                                                                  `-> tables thread -> sled
+//! ```
+
+mod clock;
+mod commit;
+mod follow;
+mod open;
+mod recent;
+mod shared;
+mod state;
+mod tables_thread;
+
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, TrySendError};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+pub use clock::{Clock, SystemClock};
+pub use follow::{DeskRecord, Follower, Item};
+pub use open::{OpenError, Options, Running};
+pub use state::Published;
+
+use crate::codec;
+use crate::envelope::{Envelope, Malformed};
+use crate::journal::{Body, Reader};
+use crate::rules::Refusal;
+use crate::rules::command::{Command, ErasureReason};
+use crate::tables::Tables;
+use crate::units::{Caller, DeskId, DeskIndex, Index, MessageId, Timestamp};
+
+use commit::{Job, Work};
+use shared::Shared;
+use state::Enclosure;
+
+/// Why a call to the relay did not succeed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The bytes are not what they should be.
+    #[error("{0}")]
+    Malformed(Malformed),
+    /// The rules do not allow it. Nothing was recorded.
+    #[error("refused")]
+    Refused(Refusal),
+    /// A signature does not hold.
+    #[error("the signature does not hold")]
+    BadSignature,
+    /// The envelope is larger than this relay takes.
+    #[error("the envelope has {bytes} bytes; at most {max} are taken")]
+    TooLarge {
+        /// Its size.
+        bytes: u64,
+        /// The limit.
+        max: u64,
+    },
+    /// The body was erased.
+    #[error("the body was erased")]
+    Erased,
+    /// The queue is full; try again.
+    #[error("the relay is busy")]
+    Busy,
+    /// The disk is full; nothing was recorded; try again later.
+    #[error("the relay's disk is full")]
+    Full,
+    /// The relay is stopping or has stopped; what became of the command is unknown: ask again.
+    #[error("the relay has stopped")]
+    Stopped,
+    /// Something that should hold does not.
+    #[error("{0}")]
+    Fault(String),
+}
+
+impl Error {
+    fn fault(error: impl std::fmt::Display) -> Self {
+        Self::Fault(error.to_string())
+    }
+}
+
+/// The outcome of a command; the same for every repeat of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Submitted {
+    /// Its record.
+    pub index: Index,
+    /// Record time.
+    pub time: Timestamp,
+    /// True when it was already on record.
+    pub repeat: bool,
+}
+
+/// A handle to the relay.
+#[derive(Clone)]
+pub struct Relay {
+    shared: Arc<Shared>,
+    jobs: SyncSender<Job>,
+    tables: Arc<Tables>,
+    reader: Arc<dyn Reader>,
+    clock: Arc<dyn Clock>,
+    signed_genesis: Arc<Vec<u8>>,
+    envelope_bytes_max: usize,
+    started: Timestamp,
+}
+
+impl Relay {
+    /// Submits a statement and waits until its record is on disk.
+    ///
+    /// # Errors
+    /// See [`Error`]. After `Stopped` the outcome is unknown: the same statement, submitted again,
+    /// is answered with what became of it.
+    pub async fn submit(&self, caller: &Caller, envelope: Envelope) -> Result<Submitted, Error> {
+        let bytes = envelope.wrap.len() + envelope.ciphertext.len() + envelope.header.len();
+        if bytes > self.envelope_bytes_max {
+            let (bytes, max) = (bytes as u64, self.envelope_bytes_max as u64);
+            return Err(Error::TooLarge { bytes, max });
+        }
+        let (published, now) = (self.published(), self.clock.wall());
+        let envelope = tokio::task::spawn_blocking(move || verify(&published, envelope, now))
+            .await
+            .map_err(|_| Error::Fault("verifying failed".to_owned()))??;
+        let body = if envelope.statement.act.is_machine() {
+            Vec::new()
+        } else {
+            codec::encode_body(&envelope.wrap, &envelope.ciphertext)
+        };
+        let command = Command::Submit {
+            caller: caller.desk.clone(),
+            statement: Box::new(envelope.statement),
+        };
+        let Envelope { header, signatures, .. } = envelope;
+        let enclosure = Enclosure { header, signatures, body, signed_genesis: None };
+        self.settle(command, enclosure).await
+    }
+
+    /// Erases the body of a statement: the erasure is a record, then the bytes are zeroed.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn erase(&self, index: Index, reason: ErasureReason) -> Result<Submitted, Error> {
+        let relay = self.clone();
+        let record = tokio::task::spawn_blocking(move || relay.read_record(index))
+            .await
+            .map_err(|_| Error::Fault("reading failed".to_owned()))??;
+        let crate::rules::event::Kind::Accepted(statement) = &record.event.kind else {
+            return Err(Error::Fault(format!("record {index} has no body")));
+        };
+        let message = statement.message;
+        let command = Command::EraseBody { index, message, reason };
+        self.settle(command, Enclosure::default()).await
+    }
+
+    async fn settle(&self, command: Command, enclosure: Enclosure) -> Result<Submitted, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.enqueue(Work { command, enclosure, reply: Some(reply) })?;
+        answer.await.unwrap_or(Err(Error::Stopped))
+    }
+
+    fn enqueue(&self, work: Work) -> Result<(), Error> {
+        self.jobs.try_send(Job::Command(Box::new(work))).map_err(|error| match error {
+            TrySendError::Full(_) => Error::Busy,
+            TrySendError::Disconnected(_) => Error::Stopped,
+        })
+    }
+
+    /// The committed state.
+    pub fn published(&self) -> Arc<Published> {
+        self.shared.published()
+    }
+
+    /// Follows a desk's own records from `from`; a beat is answered when nothing came for `beat`.
+    pub fn follow(&self, desk: DeskId, from: DeskIndex, beat: Duration) -> Follower {
+        Follower::new(self.clone(), desk, from, beat)
+    }
+
+    /// The sealed body of a statement addressed to `desk`, as (wrap, ciphertext).
+    ///
+    /// # Errors
+    /// `Refused` until a receipt is on record; `Erased`; `Fault`.
+    pub async fn content(
+        &self,
+        desk: &DeskId,
+        message: MessageId,
+    ) -> Result<(Vec<u8>, Vec<u8>), Error> {
+        let published = self.published();
+        let index = published.state().released(desk, message).map_err(Error::Refused)?;
+        let relay = self.clone();
+        tokio::task::spawn_blocking(move || relay.read_body(index))
+            .await
+            .map_err(|_| Error::Fault("reading failed".to_owned()))?
+    }
+
+    fn read_body(&self, index: Index) -> Result<(Vec<u8>, Vec<u8>), Error> {
+        let stored = self.reader.read(index, 1, 0).map_err(Error::fault)?;
+        let body = stored.into_iter().next().map_or(Body::None, |stored| stored.body);
+        match body {
+            Body::Present(bytes) => {
+                let body = codec::decode_body(&bytes).map_err(Error::fault)?;
+                Ok((body.wrap, body.ciphertext))
+            }
+            Body::Erased => Err(Error::Erased),
+            Body::None => Err(Error::Fault(format!("record {index} has no body"))),
+        }
+    }
+
+    /// Waits until the tables have taken in every record before `next`.
+    ///
+    /// # Errors
+    /// `Stopped`.
+    pub async fn wait_for_tables(&self, next: Index) -> Result<(), Error> {
+        let mut tables = self.shared.tables();
+        let mut stopped = self.shared.stopped();
+        tokio::select! {
+            reached = tables.wait_for(|at| *at >= next) => {
+                reached.map(|_| ()).map_err(|_| Error::Stopped)
+            }
+            _ = stopped.wait_for(|stopped| *stopped) => Err(Error::Stopped),
+        }
+    }
+
+    /// The tables. Their calls block.
+    pub fn tables(&self) -> &Arc<Tables> {
+        &self.tables
+    }
+
+    /// The journal, for reading. Its calls block.
+    pub fn reader(&self) -> &Arc<dyn Reader> {
+        &self.reader
+    }
+
+    /// The genesis, as signed.
+    pub fn signed_genesis(&self) -> &[u8] {
+        &self.signed_genesis
+    }
+
+    /// The relay's clock.
+    pub fn now(&self) -> Timestamp {
+        self.clock.wall()
+    }
+
+    /// Milliseconds since a sync of the disk was last seen to work.
+    pub fn probe_age_ms(&self) -> i64 {
+        self.clock.boot_ms().saturating_sub(self.shared.last_sync_boot_ms())
+    }
+
+    /// Index that the tables want next.
+    pub fn tables_next(&self) -> Index {
+        *self.shared.tables().borrow()
+    }
+
+    /// When the relay was opened.
+    pub fn started(&self) -> Timestamp {
+        self.started
+    }
+
+    /// The largest envelope taken, in bytes.
+    pub fn envelope_bytes_max(&self) -> usize {
+        self.envelope_bytes_max
+    }
+
+    /// Why the relay has stopped, if it has.
+    pub fn why_stopped(&self) -> Option<String> {
+        self.shared.why_stopped()
+    }
+
+    /// Waits until the relay has stopped, by order or by fault.
+    pub async fn stopped(&self) {
+        let mut stopped = self.shared.stopped();
+        // An error means that the relay is gone, which is the same.
+        let _gone = stopped.wait_for(|stopped| *stopped).await;
+    }
+
+    /// Streams end; what is queued is still committed.
+    pub fn stop(&self) {
+        // A full queue is drained first; a gone thread has stopped.
+        let _gone = self.jobs.send(Job::Stop);
+    }
+}
+
+/// Checks the signature with the key that the directory names. A statement already on record is
+/// let through unchecked: it is answered with its outcome even when its key has since expired, and
+/// leaves no new record.
+fn verify(published: &Published, envelope: Envelope, now: Timestamp) -> Result<Envelope, Error> {
+    let statement = &envelope.statement;
+    let state = published.state();
+    let known = state.message(&statement.from, statement.message).is_some();
+    if !known {
+        let key = state.directory().signing_key(statement, now).map_err(Error::Refused)?;
+        envelope.verify(key).map_err(|_| Error::BadSignature)?;
+    }
+    Ok(envelope)
+}

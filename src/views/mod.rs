@@ -1,1 +1,12 @@
-//! (to come)
+//! What people ask to see: folds from record to row.
+//!
+//! Not consulted by any rule, and not kept here (see `tables/`). A row is folded from records and
+//! from nothing else, so that rows made live and rows made from the whole journal are the same.
+//! The history of a request and a desk's own sequence are lists of record numbers: they need no
+//! fold.
+
+pub mod directory;
+pub mod request;
+
+pub use directory::MemberRow;
+pub use request::RequestRow;

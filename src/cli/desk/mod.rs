@@ -1,0 +1,162 @@
+//! `detente desk`: the nation's agent, and the officers' commands that talk to it.
+//!
+//! Not for keys or cases: an officer's command never opens the agent's files.
+
+mod act;
+mod agent;
+mod case;
+mod contacts;
+mod fields;
+mod inbox;
+mod outcome;
+mod send;
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use clap::{Args, Subcommand};
+use jiff::tz::TimeZone;
+
+use super::agent::Agent;
+use super::{Common, Exit, Failure, Screen};
+use crate::config;
+use crate::units::Timestamp;
+
+/// Run a desk's agent, or act as one of its officers
+///
+/// Without a command this is the agent: it holds the nation's keys and keeps the connection to the
+/// relay. With one, it is an officer who talks to the agent over its Unix socket.
+#[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = false,
+    subcommand_negates_reqs = true,
+    before_help = "Examples:
+  detente desk --config desk.toml                     run the agent
+  export DETENTE_SOCKET=/run/detente-desk/agent.sock DETENTE_OFFICER=jansen
+  detente desk inbox --follow                         see what comes in
+  detente desk show 4f2a                              open a request
+  detente desk ack 4f2a --will yes --form \"report by e-mail\" --by +8h"
+)]
+pub(super) struct Desk {
+    #[command(flatten)]
+    counter: Counter,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// Where the agent is, who calls, and for how long.
+#[derive(Debug, Args)]
+struct Counter {
+    /// The agent's configuration.
+    #[arg(long, global = true, display_order = 901, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The agent's socket; else DETENTE_SOCKET, else the one in --config.
+    #[arg(long, global = true, display_order = 902, value_name = "PATH")]
+    socket: Option<PathBuf>,
+    /// The officer who acts; else DETENTE_OFFICER, else the only one in --config.
+    #[arg(long, global = true, display_order = 903, value_name = "NAME")]
+    officer: Option<String>,
+    /// How long to wait for the agent, in seconds.
+    #[arg(long, global = true, display_order = 904, value_name = "SECONDS", default_value_t = 30,
+          value_parser = clap::value_parser!(u64).range(1..=3600))]
+    timeout: u64,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Send(Box<send::Send>),
+    Form(send::Form),
+    Inbox(inbox::Inbox),
+    Show(case::Show),
+    #[command(flatten)]
+    Act(Box<act::Act>),
+    Directory(contacts::Directory),
+    Status(contacts::Status),
+}
+
+impl Desk {
+    pub(super) fn run(self, common: &Common, screen: &mut Screen) -> Result<Exit, Failure> {
+        let Self { counter, command } = self;
+        match command {
+            None => match &counter.config {
+                Some(file) => agent::run(file, screen),
+                None => Err(Failure::value(
+                    "--config",
+                    "without a command this is the agent, which needs its configuration",
+                    "give --config desk.toml to run the agent, or a command; see --help",
+                )),
+            },
+            Some(Command::Form(form)) => form.run(screen),
+            Some(command) => runtime()?.block_on(officer(command, &counter, common, screen)),
+        }
+    }
+}
+
+async fn officer(
+    command: Command,
+    counter: &Counter,
+    common: &Common,
+    screen: &mut Screen,
+) -> Result<Exit, Failure> {
+    let config = counter.config.as_deref().map(config::Desk::read).transpose()?;
+    let socket = counter.socket(config.as_ref())?;
+    let officer = || counter.officer(config.as_ref());
+    let within = Duration::from_secs(counter.timeout);
+    let mut agent = Agent::connect(&socket, within).await?;
+    let now = now();
+    match command {
+        Command::Send(send) => send.run(&mut agent, officer()?, common, screen).await,
+        Command::Form(form) => form.run(screen),
+        Command::Inbox(inbox) => inbox.run(&mut agent, &socket, within, screen).await,
+        Command::Show(show) => show.run(&mut agent, officer()?, screen, now).await,
+        Command::Act(act) => act.run(&mut agent, officer()?, screen, now).await,
+        Command::Directory(directory) => directory.run(&mut agent, screen, now).await,
+        Command::Status(status) => status.run(&mut agent, screen).await,
+    }
+}
+
+impl Counter {
+    fn socket(&self, config: Option<&config::Desk>) -> Result<PathBuf, Failure> {
+        self.socket
+            .clone()
+            .or_else(|| environment("DETENTE_SOCKET").map(PathBuf::from))
+            .or_else(|| config.map(|config| config.counter.socket.clone()))
+            .ok_or_else(|| {
+                let next = "give --socket PATH, set DETENTE_SOCKET, or give --config desk.toml";
+                let why = "neither --socket nor DETENTE_SOCKET nor --config says";
+                Failure::new(Exit::Usage, "C-204", "where is the agent?", why, next)
+            })
+    }
+
+    fn officer(&self, config: Option<&config::Desk>) -> Result<String, Failure> {
+        let only = || match config.map(|config| config.officers.as_slice()) {
+            Some([one]) => Some(one.name.to_string()),
+            Some(_) | None => None,
+        };
+        self.officer.clone().or_else(|| environment("DETENTE_OFFICER")).or_else(only).ok_or_else(
+            || {
+                let next = "give --officer NAME or set DETENTE_OFFICER";
+                let why = "neither --officer nor DETENTE_OFFICER says";
+                Failure::new(Exit::Usage, "C-205", "who acts?", why, next)
+            },
+        )
+    }
+}
+
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// The time zone of this machine.
+fn here() -> TimeZone {
+    TimeZone::system()
+}

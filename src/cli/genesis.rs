@@ -1,0 +1,225 @@
+//! `detente genesis`: draw up, sign, combine and read the founding act of a network.
+//!
+//! Not for keys: `detente pki` or a nation's own tools make them; only public halves come here,
+//! and one national key at a time to sign.
+//!
+//! How real nations do it: each sends its `public.toml`; one of them runs `create`; each runs
+//! `show`, compares the hash over another channel, and `sign`s; one of them `combine`s.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use clap::{Args, Subcommand};
+
+use super::pki::spec::{self, Spec};
+use crate::envelope::genesis::{self, Genesis};
+use crate::envelope::{Signature, SigningKey};
+use crate::identity::keyfile::{self, Kind};
+use crate::identity::{Unlock, now};
+use crate::units::Hash;
+
+/// Draw up, sign and read the founding act of a network.
+#[derive(Debug, Args)]
+pub struct GenesisCommand {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Draw up an unsigned genesis from the public halves of the relay and of every member.
+    Create {
+        /// A file with public halves (`public.toml`); give all of them.
+        #[arg(long = "spec", required = true)]
+        specs: Vec<PathBuf>,
+        /// The genesis to write; it must not be there yet.
+        #[arg(short, long, default_value = "genesis.bin")]
+        out: PathBuf,
+    },
+    /// Add a member's signature.
+    Sign {
+        /// The genesis as it was sent.
+        genesis: PathBuf,
+        /// The member's national key.
+        #[arg(long)]
+        key: PathBuf,
+        /// The secret that opens it, in a file that is yours alone.
+        #[arg(long)]
+        unlock: PathBuf,
+        /// The hash that was agreed on over another channel.
+        #[arg(long)]
+        hash: Hash,
+        /// The file to write; it must not be there yet.
+        #[arg(short, long)]
+        out: PathBuf,
+    },
+    /// Put the signatures of several copies of one genesis together.
+    Combine {
+        /// The copies.
+        #[arg(required = true)]
+        genesis: Vec<PathBuf>,
+        /// The file to write; it must not be there yet.
+        #[arg(short, long)]
+        out: PathBuf,
+    },
+    /// Say in words what a genesis founds, its hash, and who has signed.
+    Show {
+        /// The genesis.
+        genesis: PathBuf,
+    },
+    /// Print the hash that every configuration pins.
+    Hash {
+        /// The genesis.
+        genesis: PathBuf,
+    },
+}
+
+impl GenesisCommand {
+    /// Does it, and says on `out` what was done.
+    ///
+    /// # Errors
+    /// In words, with the file they are about.
+    pub fn run(self, out: &mut dyn Write) -> Result<()> {
+        match self.action {
+            Action::Create { specs, out: to } => {
+                let specs = specs.iter().map(|path| read_spec(path)).collect::<Result<Vec<_>>>()?;
+                let bytes = genesis::render(&spec::genesis(&specs, now())?)?;
+                let hash = genesis::hash(&bytes);
+                create(&to, &genesis::assemble(bytes, &[]))?;
+                writeln!(out, "{hash} {}", to.display())?;
+            }
+            Action::Sign { genesis, key, unlock, hash, out: to } => {
+                let signed = sign(&read(&genesis)?, &key, &unlock, hash)?;
+                create(&to, &signed)?;
+                writeln!(out, "signed {hash} {}", to.display())?;
+            }
+            Action::Combine { genesis, out: to } => {
+                let copies = genesis.iter().map(|path| read(path)).collect::<Result<Vec<_>>>()?;
+                let signed = combine(&copies)?;
+                let parsed = genesis::parse(&signed)?;
+                create(&to, &signed)?;
+                let missing = missing(&signed, &parsed)?;
+                writeln!(out, "{} {}", parsed.hash, to.display())?;
+                if !missing.is_empty() {
+                    writeln!(out, "not yet signed by {}", missing.join(", "))?;
+                }
+            }
+            Action::Show { genesis } => {
+                let signed = read(&genesis)?;
+                show(&signed, &genesis::parse(&signed)?, out)?;
+            }
+            Action::Hash { genesis } => {
+                writeln!(out, "{}", genesis::parse(&read(&genesis)?)?.hash)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn sign(signed: &[u8], key: &Path, unlock: &Path, hash: Hash) -> Result<Vec<u8>> {
+    let parsed = genesis::parse(signed)?;
+    if parsed.hash != hash {
+        bail!("this genesis has the hash {}, not the one that was agreed on", parsed.hash);
+    }
+    let secret = keyfile::read(key, Kind::Ed25519, &Unlock::from_file(unlock)?)
+        .with_context(|| format!("cannot open {}", key.display()))?;
+    let signer = SigningKey::from_seed(*secret.seed()?);
+    let own = signer.public();
+    if parsed.members.iter().all(|member| member.national_key != own) {
+        bail!("{} is no founding member's national key", key.display());
+    }
+    let (bytes, mut signatures) = genesis::split(signed)?;
+    let made = genesis::sign(&bytes, &signer);
+    signatures.retain(|other| other.key_id != made.key_id);
+    signatures.push(made);
+    Ok(genesis::assemble(bytes, &signatures))
+}
+
+fn combine(copies: &[Vec<u8>]) -> Result<Vec<u8>> {
+    let mut act: Option<Vec<u8>> = None;
+    let mut signatures: Vec<Signature> = Vec::new();
+    for (i, copy) in copies.iter().enumerate() {
+        let (bytes, more) = genesis::split(copy)?;
+        if act.get_or_insert_with(|| bytes.clone()) != &bytes {
+            bail!("copy {} is another genesis than copy 1", i + 1);
+        }
+        signatures.extend(more);
+    }
+    signatures.sort_by_key(|made| made.key_id);
+    signatures.dedup_by_key(|made| made.key_id);
+    Ok(genesis::assemble(act.context("no copy was given")?, &signatures))
+}
+
+fn show(signed: &[u8], genesis: &Genesis, out: &mut dyn Write) -> Result<()> {
+    let missing = missing(signed, genesis)?;
+    writeln!(out, "genesis of {} (rules {})", genesis.network, genesis.rules_version)?;
+    writeln!(out, "  hash      {}", genesis.hash)?;
+    writeln!(out, "  drawn up  {}", genesis.created)?;
+    writeln!(out, "  relay")?;
+    show_authorities(&genesis.relay_ca, out)?;
+    for key in &genesis.log_keys {
+        writeln!(out, "    {} log key {}", key.log, key.key.id())?;
+    }
+    for member in &genesis.members {
+        let signed = if missing.contains(&member.id.to_string()) { "NOT SIGNED" } else { "signed" };
+        writeln!(out, "  {} {} ({signed})", member.id, member.display_name)?;
+        show_authorities(&member.ca, out)?;
+        writeln!(out, "    national key {}", member.national_key.id())?;
+        let words: Vec<_> = member.instruments.iter().map(ToString::to_string).collect();
+        writeln!(out, "    instruments {}", words.join(", "))?;
+        writeln!(out, "    preserves for at least {} days", member.preservation_days_min)?;
+        for desk in &member.desks {
+            writeln!(out, "    desk {}: {}", desk.name, desk.organisation)?;
+            let languages = desk.languages.join(", ");
+            writeln!(out, "      {}, speaks {languages}", desk.time_zone)?;
+            for officer in &desk.officers {
+                let roles: Vec<_> = officer.roles.iter().map(ToString::to_string).collect();
+                let (name, key) = (&officer.name, officer.key.id());
+                writeln!(out, "      officer {name} ({}) {key}", roles.join(", "))?;
+            }
+        }
+    }
+    if missing.is_empty() {
+        writeln!(out, "every founding member has signed")?;
+    }
+    Ok(())
+}
+
+fn show_authorities(ca: &[Vec<u8>], out: &mut dyn Write) -> Result<()> {
+    for der in ca {
+        writeln!(out, "    authority SHA-256 {}", Hash::of(&[der]))?;
+    }
+    Ok(())
+}
+
+/// The members whose good signature is not there.
+fn missing(signed: &[u8], genesis: &Genesis) -> Result<Vec<String>> {
+    let (bytes, signatures) = genesis::split(signed)?;
+    let verifies = |key: &genesis::PublicKey| {
+        key.verify(crate::envelope::sign::GENESIS_TYPE, &bytes, &signatures).is_ok()
+    };
+    let missing: BTreeSet<_> = genesis
+        .members
+        .iter()
+        .filter(|member| !verifies(&member.national_key))
+        .map(|member| member.id.to_string())
+        .collect();
+    Ok(missing.into_iter().collect())
+}
+
+fn read_spec(path: &Path) -> Result<Spec> {
+    let text = String::from_utf8(read(path)?)?;
+    Spec::parse(&text).with_context(|| format!("{} cannot be read", path.display()))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+fn create(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut file = std::fs::File::create_new(path)
+        .with_context(|| format!("cannot make {}", path.display()))?;
+    file.write_all(bytes).with_context(|| format!("cannot write {}", path.display()))
+}

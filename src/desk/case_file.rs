@@ -1,0 +1,559 @@
+//! The desk's case file: what follows from its records, in memory.
+//!
+//! Not for deciding anything (see `act.rs` and `intake.rs`). [`CaseFile::apply`] is deterministic
+//! and cannot refuse, so that a replay gives the same file. Forms stay on disk: memory holds, for
+//! every statement, a few hundred bytes of facts. Cloning is cheap (persistent maps).
+
+use std::sync::Arc;
+
+use rpds::{RedBlackTreeMapSync, VectorSync};
+
+use super::case::{Case, Entry, Form, Held, Key, RelayEntry, Update};
+use super::record::{Note, Received, Record, Refused, Verdict};
+use crate::codec;
+use crate::envelope::{Act, Envelope, Signer, Statement};
+use crate::rules::event::{Event, Kind, OfferFailure, Stamp};
+use crate::rules::transport::{Move, Transport};
+use crate::rules::{self, Directory};
+use crate::units::{DeskId, DeskIndex, Hash, Index, MessageId, RequestId, Timestamp};
+
+/// Everything a desk knows.
+#[derive(Clone)]
+pub struct CaseFile {
+    owner: DeskId,
+    genesis: Hash,
+    directory: Arc<Directory>,
+    /// The place that the next record gets in the desk's own journal.
+    next_place: Index,
+    /// The next record of our own sequence that we want from the relay.
+    next: DeskIndex,
+    cases: RedBlackTreeMapSync<RequestId, Arc<Case>>,
+    numbers: RedBlackTreeMapSync<u64, RequestId>,
+    statements: RedBlackTreeMapSync<Key, Arc<Held>>,
+    outbox: RedBlackTreeMapSync<u64, MessageId>,
+    wanted: RedBlackTreeMapSync<u64, Key>,
+    updates: VectorSync<Update>,
+    sequences: RedBlackTreeMapSync<Signer, u64>,
+    pairs: RedBlackTreeMapSync<(DeskId, DeskId), u64>,
+}
+
+impl CaseFile {
+    /// An empty file of `owner`, in the network that `directory` states.
+    pub(super) fn new(owner: DeskId, genesis: Hash, directory: Arc<Directory>) -> Self {
+        Self {
+            owner,
+            genesis,
+            directory,
+            next_place: Index(0),
+            next: DeskIndex(0),
+            cases: RedBlackTreeMapSync::new_sync(),
+            numbers: RedBlackTreeMapSync::new_sync(),
+            statements: RedBlackTreeMapSync::new_sync(),
+            outbox: RedBlackTreeMapSync::new_sync(),
+            wanted: RedBlackTreeMapSync::new_sync(),
+            updates: VectorSync::new_sync(),
+            sequences: RedBlackTreeMapSync::new_sync(),
+            pairs: RedBlackTreeMapSync::new_sync(),
+        }
+    }
+
+    /// The desk whose file this is.
+    pub const fn owner(&self) -> &DeskId {
+        &self.owner
+    }
+
+    /// Hash of the network's genesis.
+    pub const fn genesis(&self) -> Hash {
+        self.genesis
+    }
+
+    /// Members, desks and keys, as the desk knows them.
+    pub fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// The place that the next record gets in the desk's own journal.
+    pub const fn next_place(&self) -> Index {
+        self.next_place
+    }
+
+    /// The next record of our own sequence that we want from the relay: the cursor.
+    pub const fn next(&self) -> DeskIndex {
+        self.next
+    }
+
+    /// A request.
+    pub fn case(&self, request: RequestId) -> Option<&Arc<Case>> {
+        self.cases.get(&request)
+    }
+
+    /// Every request with its number, newest first, from the one before number `before`.
+    pub fn cases_before(&self, before: u64) -> impl Iterator<Item = (RequestId, &Arc<Case>)> {
+        let numbers = self.numbers.range(..before).rev();
+        numbers.filter_map(|(_, id)| self.cases.get(id).map(|case| (*id, case)))
+    }
+
+    /// A statement.
+    pub fn statement(&self, key: &Key) -> Option<&Arc<Held>> {
+        self.statements.get(key)
+    }
+
+    /// A statement of ours.
+    pub fn own_statement(&self, message: MessageId) -> Option<&Arc<Held>> {
+        self.statements.get(&(self.owner.clone(), message))
+    }
+
+    /// Our statements that the relay has neither recorded nor refused, oldest first.
+    pub fn outbox(&self) -> impl Iterator<Item = &Arc<Held>> {
+        self.outbox.values().filter_map(|message| self.own_statement(*message))
+    }
+
+    /// How many these are.
+    pub fn outbox_len(&self) -> usize {
+        self.outbox.size()
+    }
+
+    /// Statements of others whose body the relay will hand over now, oldest first.
+    pub fn wanted(&self) -> impl Iterator<Item = &Arc<Held>> {
+        self.wanted.values().filter_map(|key| self.statements.get(key))
+    }
+
+    /// The statements about a request, in the order in which they became known.
+    pub fn statements_of(&self, request: RequestId) -> Vec<Arc<Held>> {
+        let Some(case) = self.cases.get(&request) else { return Vec::new() };
+        let held = |entry: &Entry| match entry {
+            Entry::Statement(key) => self.statements.get(key).cloned(),
+            Entry::Relay(_) => None,
+        };
+        case.entries.iter().filter_map(held).collect()
+    }
+
+    /// Officers' statements of others for which there is no receipt. Looks at every statement.
+    pub(super) fn unanswered(&self) -> Vec<Arc<Held>> {
+        let unanswered = |held: &&Arc<Held>| {
+            let receipted = held.transport.as_ref().is_some_and(Transport::is_receipted);
+            !held.ours && !held.statement.act.is_machine() && !receipted && held.receipt.is_none()
+        };
+        self.statements.values().filter(unanswered).cloned().collect()
+    }
+
+    /// How many updates there have been: the number that the next one gets.
+    pub fn updates_len(&self) -> u64 {
+        self.updates.len() as u64
+    }
+
+    /// The update with this number.
+    pub fn update(&self, number: u64) -> Option<&Update> {
+        self.updates.get(usize::try_from(number).ok()?)
+    }
+
+    /// The highest sequence number that a signer of this desk has used; 0 before the first.
+    pub(super) fn sequence(&self, signer: &Signer) -> u64 {
+        self.sequences.get(signer).copied().unwrap_or(0)
+    }
+
+    /// The highest number seen of an ordered pair of desks; 0 before the first.
+    pub(super) fn pair_sequence(&self, from: &DeskId, to: &DeskId) -> u64 {
+        self.pairs.get(&(from.clone(), to.clone())).copied().unwrap_or(0)
+    }
+
+    /// The request's axes with our own pending statements added as if they were recorded: what an
+    /// officer's next act is checked against.
+    pub fn expected(&self, request: RequestId) -> Option<rules::Request> {
+        let case = self.cases.get(&request)?;
+        let mut expected = case.request.clone();
+        for message in &case.pending {
+            let Some(held) = self.own_statement(*message) else { continue };
+            let statement = &held.statement;
+            let time = statement.created;
+            let stamp = Stamp { index: held.place, time, event_hash: Hash([0; 32]) };
+            match &mut expected {
+                None => expected = rules::Request::open(statement, stamp),
+                Some(known) => {
+                    if rules::check(&self.directory, Some(known), statement, time).is_ok() {
+                        known.apply(&accepted(statement), stamp);
+                    }
+                }
+            }
+        }
+        expected
+    }
+
+    /// Adds a committed record.
+    pub(super) fn apply(&mut self, note: &Note) {
+        let place = self.next_place;
+        self.next_place = place.plus(1);
+        match &note.record {
+            Record::Founded { .. } | Record::TailTruncated { .. } => {}
+            Record::Prepared { envelope, intent } => self.prepared(place, envelope, *intent, note),
+            Record::Confirmed { message, index, time } => {
+                self.recorded_ours(*message, *index, *time);
+            }
+            Record::Refused { message, refusal } => self.refused(*message, refusal),
+            Record::Received(received) => self.received(place, received),
+            Record::Opened { from, message } => {
+                self.settle_form(from, *message, Form::Here(place));
+            }
+            Record::Unreadable { from, message, why, .. } => {
+                self.settle_form(from, *message, Form::Broken { place, why: why.clone() });
+            }
+            Record::Retrieved { from, message, .. } => {
+                self.change(&(from.clone(), *message), |held| held.retrieved = true);
+            }
+        }
+    }
+
+    fn prepared(&mut self, place: Index, envelope: &[u8], intent: Hash, note: &Note) {
+        let envelope = Envelope::parse(envelope).expect("this desk made the envelope");
+        let statement = envelope.statement;
+        let message = statement.message;
+        self.sequences.insert_mut(statement.signer.clone(), statement.sequence);
+        self.outbox.insert_mut(place.0, message);
+        let form = if note.body.is_empty() { Form::None } else { Form::Here(place) };
+        let mut held = new_held(statement.clone(), true, place, form);
+        held.intent = Some(intent);
+        held.queued = Some(place.0);
+        self.hold(held);
+        self.enter(&statement, None);
+        self.change_case(statement.request, |case| {
+            case.pending.push_back_mut(message);
+        });
+        if let Act::Receipt { of, .. } = &statement.act {
+            let key = (statement.to.clone(), *of);
+            self.change(&key, |about| about.receipt = Some(message));
+        }
+    }
+
+    /// A statement of ours is on the relay's disk, as its answer or its stream says.
+    fn recorded_ours(&mut self, message: MessageId, index: Index, time: Timestamp) {
+        let key = (self.owner.clone(), message);
+        let Some(held) = self.statements.get(&key).cloned() else { return };
+        if held.recorded.is_some() {
+            return;
+        }
+        if let Some(queued) = held.queued {
+            self.outbox.remove_mut(&queued);
+        }
+        self.change(&key, |held| {
+            held.recorded = Some((index, time));
+            held.transport = Some(Transport::accepted(time));
+            held.queued = None;
+            held.refused = None;
+        });
+        let statement = &held.statement;
+        if matches!(statement.act, Act::Request(_)) {
+            self.change_case(statement.request, |case| case.submitted = Some(time));
+        }
+        self.updates
+            .push_back_mut(Update { request: statement.request, entry: Entry::Statement(key) });
+        if let Act::Receipt { of, rejected: None, .. } = &statement.act {
+            self.want(&(statement.to.clone(), *of));
+        }
+        self.add_evidence(statement, time);
+    }
+
+    fn refused(&mut self, message: MessageId, refusal: &Refused) {
+        let key = (self.owner.clone(), message);
+        let Some(held) = self.statements.get(&key).cloned() else { return };
+        if held.recorded.is_some() {
+            return;
+        }
+        if let Some(queued) = held.queued {
+            self.outbox.remove_mut(&queued);
+        }
+        self.change(&key, |held| {
+            held.refused = Some(refusal.clone());
+            held.queued = None;
+        });
+        let request = held.statement.request;
+        self.change_case(request, |case| drop_pending(case, message));
+        if let Act::Receipt { of, .. } = &held.statement.act {
+            self.change(&(held.statement.to.clone(), *of), |about| about.receipt = None);
+        }
+        self.updates.push_back_mut(Update { request, entry: Entry::Statement(key) });
+    }
+
+    fn received(&mut self, place: Index, received: &Received) {
+        self.next = received.desk_index.next();
+        if matches!(received.verdict, Verdict::Foul(_)) {
+            return;
+        }
+        let decoded = codec::decode_event(&received.event, &received.header)
+            .expect("a record that cannot be read was judged foul");
+        let event = &decoded.event;
+        if let (Some(from), Some(to)) = (&event.from, &event.to) {
+            self.pairs.insert_mut((from.clone(), to.clone()), decoded.pair_sequence);
+        }
+        let event_hash = Hash::of(&[&received.event]);
+        let stamp = Stamp { index: received.index, time: decoded.time, event_hash };
+        let time = stamp.time;
+        match &event.kind {
+            Kind::Accepted(statement) => {
+                self.accepted(place, received, statement, event, stamp);
+            }
+            Kind::Offered { message } => {
+                self.add_move(event.from.as_ref(), *message, Move::Offer, time);
+                self.relay_entry(event, stamp, "OFFERED", format!("message={message}"));
+            }
+            Kind::OfferFailed { message, reason } => {
+                self.add_move(event.from.as_ref(), *message, Move::Fail(*reason), time);
+                let reason = match reason {
+                    OfferFailure::Unreachable => "UNREACHABLE",
+                    OfferFailure::NoReceipt => "NO_RECEIPT",
+                };
+                let facts = format!("message={message} reason={reason}");
+                self.relay_entry(event, stamp, "OFFER_FAILED", facts);
+            }
+            Kind::HandedOver { message } => {
+                let what = "HANDED_OVER_WITHOUT_RECEIPT";
+                self.relay_entry(event, stamp, what, format!("message={message}"));
+                self.add_move(event.from.as_ref(), *message, Move::HandOver, time);
+                if let (Some(from), Some(to)) = (&event.from, &event.to)
+                    && *to == self.owner
+                {
+                    self.want(&(from.clone(), *message));
+                }
+            }
+            Kind::PreservationExpired { preserved_until } => {
+                let facts = format!("preserved_until={preserved_until}");
+                self.relay_entry(event, stamp, "PRESERVATION_EXPIRED", facts);
+            }
+            Kind::BodyErased { index: of, .. } => {
+                self.erased(event, *of);
+                self.relay_entry(event, stamp, "BODY_ERASED", format!("record={of}"));
+            }
+            Kind::Founded(_) | Kind::TailTruncated { .. } | Kind::ClockStepped { .. } => {}
+        }
+        if let Some(request) = event.request {
+            self.change_case(request, |case| case.last_event = Some(event_hash));
+        }
+    }
+
+    /// A statement has become a record: ours, or one for us.
+    fn accepted(
+        &mut self,
+        place: Index,
+        received: &Received,
+        statement: &Statement,
+        event: &Event,
+        stamp: Stamp,
+    ) {
+        let Stamp { index, time, .. } = stamp;
+        let key = (statement.from.clone(), statement.message);
+        let known = self.statements.contains_key(&key);
+        let lawful = matches!(received.verdict, Verdict::Good);
+        if known && statement.from == self.owner {
+            self.recorded_ours(statement.message, index, time);
+        } else if known {
+            return;
+        } else {
+            let ours = statement.from == self.owner;
+            let form = if statement.act.is_machine() { Form::None } else { Form::Sealed };
+            let mut held = new_held(statement.clone(), ours, place, form);
+            held.recorded = Some((index, time));
+            held.transport = Some(Transport::accepted(time));
+            if let Verdict::Rejected { rejection, why } = &received.verdict {
+                held.rejected = Some((*rejection, why.clone()));
+            }
+            self.hold(held);
+            self.enter(statement, Some(time));
+            let entry = Entry::Statement(key);
+            self.updates.push_back_mut(Update { request: statement.request, entry });
+            if lawful {
+                self.add_evidence(statement, time);
+            }
+        }
+        self.change_case(statement.request, |case| {
+            drop_pending(case, statement.message);
+            if lawful {
+                note_dates(case, &statement.act, time);
+            }
+            match &mut case.request {
+                None if lawful => case.request = rules::Request::open(statement, stamp),
+                Some(request) if lawful => request.apply(event, stamp),
+                None | Some(_) => {}
+            }
+        });
+    }
+
+    fn relay_entry(&mut self, event: &Event, stamp: Stamp, what: &'static str, facts: String) {
+        let Some(request) = event.request else { return };
+        let Stamp { index, time, .. } = stamp;
+        let entry = Entry::Relay(Arc::new(RelayEntry { index, time, what, facts }));
+        self.change_case(request, |case| {
+            case.entries.push_back_mut(entry.clone());
+            if let Some(request) = &mut case.request {
+                request.apply(event, stamp);
+            }
+        });
+        if self.cases.contains_key(&request) {
+            self.updates.push_back_mut(Update { request, entry });
+        }
+    }
+
+    /// Puts a statement into the history of its request, which it opens if it is one.
+    fn enter(&mut self, statement: &Statement, submitted: Option<Timestamp>) {
+        let key = (statement.from.clone(), statement.message);
+        if let Act::Request(facts) = &statement.act
+            && !self.cases.contains_key(&statement.request)
+        {
+            let number = self.numbers.last().map_or(0, |(number, _)| number + 1);
+            let case = Case {
+                number,
+                first: key.clone(),
+                facts: facts.clone(),
+                from: statement.from.clone(),
+                to: statement.to.clone(),
+                submitted,
+                acknowledged: None,
+                estimated: None,
+                request: None,
+                pending: VectorSync::new_sync(),
+                entries: VectorSync::new_sync(),
+                last_event: None,
+            };
+            self.numbers.insert_mut(number, statement.request);
+            self.cases.insert_mut(statement.request, Arc::new(case));
+        }
+        self.change_case(statement.request, |case| {
+            case.entries.push_back_mut(Entry::Statement(key));
+        });
+    }
+
+    /// A machine's statement is evidence about another one.
+    fn add_evidence(&mut self, statement: &Statement, at: Timestamp) {
+        let (of, by) = match &statement.act {
+            Act::Receipt { of, rejected, .. } => (*of, Move::Receipt(*rejected)),
+            Act::Retrieval { of, failed, .. } => (*of, Move::Retrieval(*failed)),
+            Act::Request(_)
+            | Act::Acknowledge { .. }
+            | Act::ReviseEstimate { .. }
+            | Act::RequestClarification
+            | Act::ProvideClarification
+            | Act::Determine { .. }
+            | Act::Execute { .. }
+            | Act::RequestExtension
+            | Act::Extend { .. }
+            | Act::Withdraw
+            | Act::Close
+            | Act::Mla(_) => return,
+        };
+        // Whoever answers speaks to the one who wrote.
+        self.add_move(Some(&statement.to), of, by, at);
+    }
+
+    fn add_move(&mut self, from: Option<&DeskId>, message: MessageId, by: Move, at: Timestamp) {
+        if let Some(from) = from {
+            self.change(&(from.clone(), message), |held| {
+                if let Some(transport) = &mut held.transport {
+                    transport.apply(by, at);
+                }
+            });
+        }
+    }
+
+    /// The relay will hand over the body of a statement now.
+    fn want(&mut self, key: &Key) {
+        let number = self.next_place.0;
+        let Some(held) = self.statements.get(key) else { return };
+        if held.ours || held.wanted.is_some() || held.form != Form::Sealed {
+            return;
+        }
+        self.wanted.insert_mut(number, key.clone());
+        self.change(key, |held| held.wanted = Some(number));
+    }
+
+    fn settle_form(&mut self, from: &DeskId, message: MessageId, form: Form) {
+        let key = (from.clone(), message);
+        if let Some(wanted) = self.statements.get(&key).and_then(|held| held.wanted) {
+            self.wanted.remove_mut(&wanted);
+        }
+        self.change(&key, |held| {
+            held.form = form;
+            held.wanted = None;
+        });
+    }
+
+    /// The body of the record `of` is gone from the relay. What we have opened we keep.
+    fn erased(&mut self, event: &Event, of: Index) {
+        let Some(case) = event.request.and_then(|request| self.cases.get(&request)) else {
+            return;
+        };
+        let gone = case.entries.iter().find_map(|entry| match entry {
+            Entry::Statement(key) => {
+                let held = self.statements.get(key)?;
+                let is_it = held.recorded.is_some_and(|(index, _)| index == of);
+                (is_it && held.form == Form::Sealed).then(|| key.clone())
+            }
+            Entry::Relay(_) => None,
+        });
+        if let Some((from, message)) = gone {
+            self.settle_form(&from, message, Form::Erased);
+        }
+    }
+
+    fn hold(&mut self, held: Held) {
+        let key = (held.statement.from.clone(), held.statement.message);
+        self.statements.insert_mut(key, Arc::new(held));
+    }
+
+    fn change(&mut self, key: &Key, change: impl FnOnce(&mut Held)) {
+        if let Some(held) = self.statements.get(key) {
+            let mut held = Held::clone(held);
+            change(&mut held);
+            self.statements.insert_mut(key.clone(), Arc::new(held));
+        }
+    }
+
+    fn change_case(&mut self, request: RequestId, change: impl FnOnce(&mut Case)) {
+        if let Some(case) = self.cases.get(&request) {
+            let mut case = Case::clone(case);
+            change(&mut case);
+            self.cases.insert_mut(request, Arc::new(case));
+        }
+    }
+}
+
+/// The event that accepting `statement` would be.
+pub(super) fn accepted(statement: &Statement) -> Event {
+    Event {
+        from: Some(statement.from.clone()),
+        to: Some(statement.to.clone()),
+        request: Some(statement.request),
+        kind: Kind::Accepted(Box::new(statement.clone())),
+    }
+}
+
+fn new_held(statement: Statement, ours: bool, place: Index, form: Form) -> Held {
+    Held {
+        statement,
+        ours,
+        place,
+        form,
+        recorded: None,
+        refused: None,
+        rejected: None,
+        transport: None,
+        retrieved: false,
+        receipt: None,
+        intent: None,
+        queued: None,
+        wanted: None,
+    }
+}
+
+/// The dates that answers are measured by.
+fn note_dates(case: &mut Case, act: &Act, time: Timestamp) {
+    if let Act::Acknowledge { .. } = act {
+        case.acknowledged.get_or_insert(time);
+    }
+    if let Act::Acknowledge { estimated_at, .. } | Act::ReviseEstimate { estimated_at } = act {
+        case.estimated = Some(*estimated_at);
+    }
+}
+
+fn drop_pending(case: &mut Case, message: MessageId) {
+    if case.pending.iter().any(|pending| *pending == message) {
+        case.pending = case.pending.iter().copied().filter(|other| *other != message).collect();
+    }
+}

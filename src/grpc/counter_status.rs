@@ -1,0 +1,149 @@
+//! From what the desk cannot or will not do to a status, in the same form as the relay's.
+//!
+//! Not for what the relay refuses afterwards: that is an outcome, and not an error of the call.
+//!
+//! | code | reason | gRPC code |
+//! |---|---|---|
+//! | E-101 | `MALFORMED_FIELD` | `INVALID_ARGUMENT`, with every field |
+//! | R-... | as at the relay | as at the relay |
+//! | D-101 | `MESSAGE_ID_REUSED` | `ALREADY_EXISTS` |
+//! | D-102 | `UNKNOWN_REQUEST` | `NOT_FOUND` |
+//! | D-103 | `UNKNOWN_OFFICER` | `NOT_FOUND` |
+//! | D-104 | `OFFICER_NOT_PERMITTED` | `PERMISSION_DENIED` |
+//! | D-105 | `CALLER_UNKNOWN` | `UNAUTHENTICATED` |
+//! | D-106 | `STATEMENT_TOO_LARGE` | `INVALID_ARGUMENT` |
+//! | D-107 | `LAPSED_IN_OUTBOX` | `FAILED_PRECONDITION` |
+//! | D-201 | `DESK_DISK_FULL` | `RESOURCE_EXHAUSTED`, try again |
+//! | D-202 | `DESK_STOPPING` | `UNAVAILABLE`, try again |
+//! | D-203 | `DESK_FAILED` | `UNAVAILABLE`, try again |
+
+use std::time::Duration;
+
+use tonic::{Code, Status};
+
+use super::status::refused;
+use super::trouble::Answer;
+use crate::desk::{Error, Local};
+use crate::envelope::Malformed;
+
+/// Somebody must make room, or the agent must start again.
+const LATER: Duration = Duration::from_secs(15);
+
+/// The status of an error of the desk.
+pub(super) fn status(error: &Error) -> Status {
+    let unable = |code, rule, reason, next| Answer {
+        code,
+        rule,
+        reason,
+        cause: error.to_string(),
+        next,
+        fields: Vec::new(),
+        precondition: false,
+        retry: Some(LATER),
+    };
+    let answer = match error {
+        Error::Malformed(fields) => malformed(fields, error),
+        Error::Unlawful(refusal) => {
+            let mut answer = refused(refusal);
+            // The officer's tool knows fields of its own, not those of the envelope.
+            answer.fields.clear();
+            answer
+        }
+        Error::Local(refusal) => local(refusal),
+        Error::Full => unable(
+            Code::ResourceExhausted,
+            "D-201",
+            "DESK_DISK_FULL",
+            "make room on the desk's disk; nothing kept so far is lost",
+        ),
+        Error::Stopped => unable(
+            Code::Unavailable,
+            "D-202",
+            "DESK_STOPPING",
+            "try again when the agent has started",
+        ),
+        Error::Fault(_) => unable(
+            Code::Unavailable,
+            "D-203",
+            "DESK_FAILED",
+            "read the agent's log, repair the disk and start the agent again",
+        ),
+    };
+    answer.status()
+}
+
+fn malformed(fields: &[Malformed], error: &Error) -> Answer {
+    let field = |malformed: &Malformed| (malformed.field.clone(), malformed.why.clone());
+    Answer {
+        code: Code::InvalidArgument,
+        rule: "E-101",
+        reason: "MALFORMED_FIELD",
+        cause: error.to_string(),
+        next: "correct the fields and send it again",
+        fields: fields.iter().map(field).collect(),
+        precondition: false,
+        retry: None,
+    }
+}
+
+fn local(refusal: &Local) -> Answer {
+    let code = match refusal {
+        Local::MessageReused(_) => Code::AlreadyExists,
+        Local::UnknownRequest(_) | Local::UnknownOfficer(_) => Code::NotFound,
+        Local::NotPermitted { .. } => Code::PermissionDenied,
+        Local::NobodyKnown => Code::Unauthenticated,
+        Local::TooLarge { .. } => Code::InvalidArgument,
+        Local::Lapsed => Code::FailedPrecondition,
+    };
+    Answer {
+        code,
+        rule: refusal.code(),
+        reason: refusal.reason(),
+        cause: refusal.to_string(),
+        next: refusal.next_action(),
+        fields: Vec::new(),
+        precondition: code == Code::FailedPrecondition,
+        retry: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Failure;
+    use super::*;
+    use crate::units::{MessageId, RequestId};
+
+    #[test]
+    fn every_error_has_its_code_its_cause_and_what_to_do_next() {
+        let officer = "duty".parse().unwrap();
+        let cases = [
+            (Error::Local(Local::MessageReused(MessageId([1; 16]))), "D-101", false),
+            (Error::Local(Local::UnknownRequest(RequestId([1; 16]))), "D-102", false),
+            (Error::Local(Local::UnknownOfficer("x".into())), "D-103", false),
+            (Error::Local(Local::NotPermitted { officer, uid: 1 }), "D-104", false),
+            (Error::Local(Local::NobodyKnown), "D-105", false),
+            (Error::Local(Local::TooLarge { bytes: 2, max: 1 }), "D-106", false),
+            (Error::Local(Local::Lapsed), "D-107", false),
+            (Error::Full, "D-201", true),
+            (Error::Stopped, "D-202", true),
+            (Error::Fault("sync".into()), "D-203", true),
+        ];
+        let table = include_str!("counter_status.rs");
+        for (error, code, retry) in cases {
+            let failure = Failure::from(status(&error));
+            assert_eq!(failure.rule_code, code);
+            assert_eq!(failure.retry, retry, "{code}");
+            assert!(!failure.cause.is_empty() && !failure.next.is_empty(), "{code}");
+            assert!(table.contains(&format!("//! | {code} | `{}` |", failure.reason)), "{code}");
+        }
+    }
+
+    #[test]
+    fn every_wrong_field_is_named() {
+        let field = |field: &str| Malformed { field: field.into(), why: "absent".into() };
+        let error = Error::Malformed(vec![field("preservation.offence"), field("type")]);
+        let failure = Failure::from(status(&error));
+        let named: Vec<&str> = failure.fields.iter().map(|(field, _)| field.as_str()).collect();
+        assert_eq!(named, ["preservation.offence", "type"]);
+    }
+}

@@ -1,0 +1,325 @@
+//! Opening a relay: newest snapshot, then the records after it, through the same code as live.
+//!
+//! Not for configuration files (see `config`).
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::thread::JoinHandle;
+
+use tokio::sync::oneshot;
+use tracing::{info, warn};
+
+use super::clock::{Clock, StepWatch};
+use super::commit::{Committer, Work};
+use super::shared::Shared;
+use super::state::{Enclosure, Published, Snapshot, World};
+use super::tables_thread::TablesThread;
+use super::{Error, Relay};
+use crate::codec::{self, Record};
+use crate::envelope::genesis::{self, Genesis};
+
+use crate::journal::{self, FileJournal, Journal, Reader, Stored, Truncation};
+use crate::rules::command::Command;
+use crate::rules::event::Kind;
+use crate::tables::{self, Tables};
+use crate::units::{Hash, Index};
+
+/// Commands that may wait for the commit thread: four full batches. More would only wait longer
+/// than a caller's patience; they are told to try again.
+const QUEUE_MAX: usize = 1_024;
+/// Records read at once during replay.
+const REPLAY_RECORDS: usize = 4_096;
+/// Bytes read at once during replay.
+const REPLAY_BYTES: usize = 16 << 20;
+
+/// How to open a relay.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Directory: `journal/` and `tables/` lie in it.
+    pub directory: PathBuf,
+    /// How the journal is kept.
+    pub journal: journal::Options,
+    /// sled's cache, in bytes.
+    pub tables_cache_bytes: u64,
+    /// The largest envelope taken (header, wrap and ciphertext), in bytes.
+    pub envelope_bytes_max: usize,
+    /// The pinned hash of the genesis.
+    pub genesis_hash: Hash,
+}
+
+/// Why a relay cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The genesis is not the pinned one, or not signed by all.
+    #[error("the genesis: {0}")]
+    Genesis(String),
+    /// The journal.
+    #[error("the journal: {0}")]
+    Journal(journal::Fault),
+    /// The tables could be neither opened nor made anew.
+    #[error("the tables: {0}")]
+    Tables(tables::Fault),
+    /// The journal holds what cannot be replayed.
+    #[error("record {index}: {why}")]
+    Record {
+        /// Which.
+        index: Index,
+        /// Why.
+        why: String,
+    },
+    /// The first commands could not be committed.
+    #[error("founding: {0}")]
+    Founding(Error),
+}
+
+/// A relay's threads. Dropping it does not stop them; [`Running::join`] does.
+pub struct Running {
+    relay: Relay,
+    commit: JoinHandle<Result<(), String>>,
+    tables: JoinHandle<()>,
+    truncation: Option<Truncation>,
+    rebuilt_because: Option<String>,
+}
+
+impl Running {
+    /// The tail that was cut off on opening, if one was.
+    pub fn truncation(&self) -> Option<&Truncation> {
+        self.truncation.as_ref()
+    }
+
+    /// Why the tables were made anew on opening, if they were.
+    pub fn rebuilt_because(&self) -> Option<&str> {
+        self.rebuilt_because.as_deref()
+    }
+
+    /// Stops the relay and waits for its threads: everything accepted is on disk and in the
+    /// tables. Blocks.
+    ///
+    /// # Errors
+    /// Why the commit thread failed, if it did.
+    pub fn join(self) -> Result<(), String> {
+        self.relay.stop();
+        let outcome =
+            self.commit.join().unwrap_or_else(|_| Err("the commit thread panicked".to_owned()));
+        // When the commit thread panicked nobody else has said so.
+        self.relay.shared.stop("the commit thread has ended");
+        if self.tables.join().is_err() {
+            warn!("the tables thread panicked; they may be rebuilt at the next start");
+        }
+        outcome
+    }
+}
+
+impl Relay {
+    /// Opens the relay in a directory, founding it with `signed_genesis` when it is empty. Blocks
+    /// while it replays.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open(
+        options: &Options,
+        signed_genesis: &[u8],
+        clock: Arc<dyn Clock>,
+    ) -> Result<(Self, Running), OpenError> {
+        let genesis = check_genesis(signed_genesis, options.genesis_hash)?;
+        let (mut journal, opened) =
+            FileJournal::open(&options.directory.join("journal"), options.journal.clone())
+                .map_err(OpenError::Journal)?;
+        let reader = journal.reader();
+        let (tables, rebuilt_because) = open_tables(options, &journal, reader.as_ref())?;
+        check_founder(reader.as_ref(), &genesis)?;
+        let (world, snapshot) = replay(&tables, &mut journal, reader.as_ref())?;
+        let founded = world.next > Index(0);
+
+        let shared = Arc::new(Shared::new(Published::new(world), tables.cursor()));
+        let (jobs, queue) = sync_channel(QUEUE_MAX);
+        shared.note_sync(clock.boot_ms());
+        let relay = Self {
+            shared: Arc::clone(&shared),
+            jobs,
+            tables: Arc::clone(&tables),
+            reader: Arc::clone(&reader),
+            clock: Arc::clone(&clock),
+            signed_genesis: Arc::new(signed_genesis.to_vec()),
+            envelope_bytes_max: options.envelope_bytes_max,
+            started: clock.wall(),
+        };
+        let committer = Committer {
+            journal: Box::new(journal),
+            jobs: queue,
+            shared: Arc::clone(&shared),
+            steps: StepWatch::new(clock.as_ref()),
+            last_sync_boot_ms: clock.boot_ms(),
+            clock,
+            random: aws_lc_rs::rand::SystemRandom::new(),
+            held: None,
+            marked: false,
+        };
+        let tables_thread = TablesThread { tables, reader, shared, snapshot };
+        let running = Running {
+            relay: relay.clone(),
+            commit: spawn("commit", move || committer.run()),
+            tables: spawn("tables", move || tables_thread.run()),
+            truncation: opened.truncation.clone(),
+            rebuilt_because,
+        };
+        if let Err(error) = relay.first_commands(founded, genesis, opened.truncation) {
+            // The threads are stopped before the directory is given up.
+            let _also = running.join();
+            return Err(OpenError::Founding(error));
+        }
+        Ok((relay, running))
+    }
+
+    /// Founds an empty journal, and records what was cut off.
+    fn first_commands(
+        &self,
+        founded: bool,
+        genesis: Genesis,
+        truncation: Option<Truncation>,
+    ) -> Result<(), Error> {
+        if !founded {
+            let signed_genesis = Some(self.signed_genesis.to_vec());
+            let enclosure = Enclosure { signed_genesis, ..Enclosure::default() };
+            self.settle_blocking(Command::Found(Box::new(genesis)), enclosure)?;
+        }
+        if let Some(cut) = truncation {
+            warn!(
+                file = cut.file,
+                offset = cut.offset,
+                bytes = cut.bytes,
+                "a torn tail was cut off: it was never acknowledged"
+            );
+            let (bytes, sha256) = (cut.bytes, cut.sha256);
+            let command = Command::NoteTruncation { bytes, sha256 };
+            self.settle_blocking(command, Enclosure::default())?;
+        }
+        Ok(())
+    }
+
+    fn settle_blocking(&self, command: Command, enclosure: Enclosure) -> Result<(), Error> {
+        let (reply, answer) = oneshot::channel();
+        self.enqueue(Work { command, enclosure, reply: Some(reply) })?;
+        answer.blocking_recv().unwrap_or(Err(Error::Stopped)).map(|_| ())
+    }
+}
+
+/// Reads a genesis and holds it against the pinned hash and its founders' signatures.
+fn check_genesis(signed: &[u8], pinned: Hash) -> Result<Genesis, OpenError> {
+    let genesis =
+        genesis::parse(signed).map_err(|malformed| OpenError::Genesis(malformed.to_string()))?;
+    if genesis.hash != pinned {
+        return Err(OpenError::Genesis(format!(
+            "its hash is {}, but the configuration pins {pinned}; ask the other members which is \
+             right",
+            genesis.hash
+        )));
+    }
+    genesis::verify(signed, &genesis).map_err(|bad| OpenError::Genesis(bad.to_string()))?;
+    Ok(genesis)
+}
+
+fn open_tables(
+    options: &Options,
+    journal: &FileJournal,
+    reader: &dyn Reader,
+) -> Result<(Arc<Tables>, Option<String>), OpenError> {
+    let directory: &Path = &options.directory.join("tables");
+    let table_options =
+        tables::Options { cache_bytes: options.tables_cache_bytes, journal: journal.id() };
+    let opened = Tables::open(directory, &table_options, reader).map_err(OpenError::Tables)?;
+    if let Some(why) = &opened.rebuilt_because {
+        info!(why, "the tables are made anew from the journal");
+    }
+    Ok((Arc::new(opened.tables), opened.rebuilt_because))
+}
+
+/// The journal's first record must be the pinned genesis.
+fn check_founder(reader: &dyn Reader, genesis: &Genesis) -> Result<(), OpenError> {
+    let first = reader.read(Index(0), 1, 0).map_err(OpenError::Journal)?;
+    let Some(first) = first.first() else { return Ok(()) };
+    match decode(first)?.event.kind {
+        Kind::Founded(founded) if founded.hash == genesis.hash => Ok(()),
+        Kind::Founded(founded) => Err(OpenError::Genesis(format!(
+            "this journal was founded by {}, not by the pinned {}",
+            founded.hash, genesis.hash
+        ))),
+        Kind::Accepted(_)
+        | Kind::Offered { .. }
+        | Kind::OfferFailed { .. }
+        | Kind::HandedOver { .. }
+        | Kind::PreservationExpired { .. }
+        | Kind::BodyErased { .. }
+        | Kind::TailTruncated { .. }
+        | Kind::ClockStepped { .. } => {
+            let why = "the first record is not a genesis".to_owned();
+            Err(OpenError::Record { index: Index(0), why })
+        }
+    }
+}
+
+/// The world at the end of the journal: newest snapshot, then the records after it.
+fn replay(
+    tables: &Tables,
+    journal: &mut FileJournal,
+    reader: &dyn Reader,
+) -> Result<(World, Index), OpenError> {
+    let end = journal.next_index();
+    let mut world = tables
+        .newest_snapshot()
+        .map_err(OpenError::Tables)?
+        .and_then(|(next, bytes)| {
+            Snapshot::decode(&bytes).filter(|world| world.next == next && next <= end)
+        })
+        .unwrap_or_default();
+    let snapshot = world.next;
+    while world.next < end {
+        let stored =
+            reader.read(world.next, REPLAY_RECORDS, REPLAY_BYTES).map_err(OpenError::Journal)?;
+        if stored.is_empty() {
+            let why = "the journal ends before its own end".to_owned();
+            return Err(OpenError::Record { index: world.next, why });
+        }
+        for stored in &stored {
+            let record = decode(stored)?;
+            world.follow(&record);
+            // The crash may have come between the record of an erasure and the erasure.
+            if let Kind::BodyErased { index, .. } = record.event.kind {
+                journal.erase(index).map_err(OpenError::Journal)?;
+            }
+        }
+    }
+    check_heads(&world, journal)?;
+    Ok((world, snapshot))
+}
+
+fn decode(stored: &Stored) -> Result<Record, OpenError> {
+    codec::decode_record(&stored.record)
+        .map_err(|corrupt| OpenError::Record { index: stored.index, why: corrupt.to_string() })
+}
+
+/// Replay must lead to the heads that the last batch was closed with.
+fn check_heads(world: &World, journal: &FileJournal) -> Result<(), OpenError> {
+    let Some((_, trailer)) = journal.last_batch() else { return Ok(()) };
+    let index = world.next;
+    let heads = codec::decode_trailer(&trailer)
+        .map_err(|corrupt| OpenError::Record { index, why: corrupt.to_string() })?
+        .1;
+    if heads == world.heads() {
+        Ok(())
+    } else {
+        let why = "the tree heads after replay are not those of the last batch".to_owned();
+        Err(OpenError::Record { index, why })
+    }
+}
+
+fn spawn<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> JoinHandle<T> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(work)
+        .expect("the operating system gives a thread at start-up")
+}

@@ -1,0 +1,42 @@
+//! How far the tables have got, in which journal, in which form.
+//!
+//! Not for rows. It moves in the same batch as they do.
+
+use serde::{Deserialize, Serialize};
+
+use crate::codec::Heads;
+use crate::units::{Index, JournalId};
+
+/// The form of the rows. Raised whenever the bytes of any row or key change; the tables are then
+/// rebuilt once by themselves. `tests/it/tables.rs` pins the bytes, so that it is not forgotten.
+pub const VERSION: u32 = 1;
+
+/// How far the tables have got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Meta {
+    /// The journal that the rows come from.
+    pub(super) journal: JournalId,
+    /// The next record to apply.
+    pub(super) cursor: Index,
+    /// Where the logs stood after the batch that holds the last applied record.
+    pub(super) heads: Heads,
+}
+
+impl Meta {
+    /// Version, then the rest: the version can always be read.
+    pub(super) fn to_bytes(self) -> Vec<u8> {
+        let rest = postcard::to_stdvec(&self).expect("integers and arrays always serialize");
+        [VERSION.to_be_bytes().as_slice(), &rest].concat()
+    }
+
+    /// Reads it, or says in words why not.
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self, String> {
+        let (version, rest) =
+            bytes.split_first_chunk::<4>().ok_or("they do not say how far they have got")?;
+        let version = u32::from_be_bytes(*version);
+        if version != VERSION {
+            return Err(format!("they have version {version}, this program {VERSION}"));
+        }
+        postcard::from_bytes(rest).map_err(|_| "they do not say how far they have got".to_owned())
+    }
+}

@@ -1,0 +1,177 @@
+//! sled, held at arm's length: what it does wrong is an answer, never a crash.
+//!
+//! Not for what is stored. sled may panic on damaged files and is not safe against power cuts; so
+//! every call into it is caught, and whatever it may have lost can be derived again.
+
+use std::io::ErrorKind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::Fault;
+
+/// A file in the tables' directory that says why they are not to be trusted any more: damage that
+/// shows only while they are in use. The next opening moves them aside.
+const CONDEMNED: &str = "condemned";
+
+/// How long to wait for the lock: sled's threads may keep it for a moment after a clean end.
+const LOCK_TRIES: u32 = 40;
+/// See [`LOCK_TRIES`].
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
+
+/// How often sled writes out by itself, in milliseconds. What is lost by a crash in between is
+/// applied again.
+const FLUSH_EVERY_MS: u64 = 500;
+
+/// The least cache, in bytes: below this sled reads every page from disk anew.
+const CACHE_BYTES_MIN: u64 = 1 << 20;
+
+/// An open sled.
+pub(super) struct Store {
+    dir: PathBuf,
+    db: sled::Db,
+    /// Every row, under the keys of `key.rs`. One tree, so that one batch moves all of them.
+    rows: sled::Tree,
+    /// Snapshots of the relay's state.
+    snapshots: sled::Tree,
+}
+
+/// Why it cannot be opened.
+pub(super) enum Trouble {
+    /// It is damaged, says this: to be moved aside.
+    Damaged(String),
+    /// It may be sound: leave it where it is.
+    Unable(Fault),
+}
+
+impl Store {
+    /// Opens what is in `dir`, or makes it.
+    pub(super) fn open(dir: &Path, cache_bytes: u64) -> Result<Self, Trouble> {
+        if let Ok(why) = std::fs::read_to_string(dir.join(CONDEMNED)) {
+            return Err(Trouble::Damaged(why));
+        }
+        let config = config(dir, cache_bytes);
+        for _ in 1..LOCK_TRIES {
+            match Self::open_once(dir, &config) {
+                Err(Trouble::Unable(Fault::InUse { .. })) => std::thread::sleep(LOCK_PAUSE),
+                other => return other,
+            }
+        }
+        Self::open_once(dir, &config)
+    }
+
+    fn open_once(dir: &Path, config: &sled::Config) -> Result<Self, Trouble> {
+        let opened = catch_unwind(AssertUnwindSafe(|| {
+            let db = config.open()?;
+            let rows = db.open_tree("rows")?;
+            let snapshots = db.open_tree("snapshots")?;
+            // Both ends are looked at here, where a panic still costs nothing.
+            for tree in [&rows, &snapshots] {
+                tree.first()?;
+                tree.last()?;
+            }
+            Ok(Self { dir: dir.to_owned(), db, rows, snapshots })
+        }));
+        match opened {
+            Ok(Ok(store)) => Ok(store),
+            Ok(Err(error)) => Err(trouble(dir, error)),
+            Err(panic) => Err(Trouble::Damaged(format!("sled panicked: {}", words(&*panic)))),
+        }
+    }
+
+    /// Works on the rows.
+    pub(super) fn rows<T>(
+        &self,
+        work: impl FnOnce(&sled::Tree) -> Result<T, sled::Error>,
+    ) -> Result<T, Fault> {
+        self.guarded(|| work(&self.rows))
+    }
+
+    /// Works on the snapshots.
+    pub(super) fn snapshots<T>(
+        &self,
+        work: impl FnOnce(&sled::Tree) -> Result<T, sled::Error>,
+    ) -> Result<T, Fault> {
+        self.guarded(|| work(&self.snapshots))
+    }
+
+    /// Writes out what is still in memory.
+    pub(super) fn flush(&self) -> Result<(), Fault> {
+        self.guarded(|| self.db.flush().map(|_| ()))
+    }
+
+    /// Notes that what is stored is not to be trusted, so that the next opening makes it anew.
+    pub(super) fn condemn(&self, what: impl ToString) -> Fault {
+        let what = what.to_string();
+        // If even this cannot be written, the next opening finds the damage for itself, as this
+        // one did.
+        let _ = std::fs::write(self.dir.join(CONDEMNED), &what);
+        Fault::Broken { what }
+    }
+
+    fn guarded<T>(&self, work: impl FnOnce() -> Result<T, sled::Error>) -> Result<T, Fault> {
+        match catch_unwind(AssertUnwindSafe(work)) {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => Err(match trouble(&self.dir, error) {
+                Trouble::Damaged(what) => self.condemn(what),
+                Trouble::Unable(fault) => fault,
+            }),
+            Err(panic) => Err(self.condemn(format!("sled panicked: {}", words(&*panic)))),
+        }
+    }
+}
+
+fn config(dir: &Path, cache_bytes: u64) -> sled::Config {
+    sled::Config::new()
+        .path(dir)
+        .cache_capacity(cache_bytes.max(CACHE_BYTES_MIN))
+        .flush_every_ms(Some(FLUSH_EVERY_MS))
+        .print_profile_on_drop(false)
+}
+
+fn trouble(dir: &Path, error: sled::Error) -> Trouble {
+    let path = dir.display().to_string();
+    match error {
+        sled::Error::Io(error) if error.to_string().contains("could not acquire lock") => {
+            Trouble::Unable(Fault::InUse { path })
+        }
+        sled::Error::Io(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::PermissionDenied
+                    | ErrorKind::StorageFull
+                    | ErrorKind::QuotaExceeded
+                    | ErrorKind::ReadOnlyFilesystem
+                    | ErrorKind::Interrupted
+            ) =>
+        {
+            Trouble::Unable(Fault::Io { doing: "use", path, error: error.to_string() })
+        }
+        error @ (sled::Error::Io(_)
+        | sled::Error::CollectionNotFound(_)
+        | sled::Error::Unsupported(_)
+        | sled::Error::ReportableBug(_)
+        | sled::Error::Corruption { .. }) => Trouble::Damaged(error.to_string()),
+    }
+}
+
+/// What a panic said.
+fn words(panic: &(dyn std::any::Any + Send)) -> String {
+    panic
+        .downcast_ref::<String>()
+        .cloned()
+        .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+        .unwrap_or_else(|| "without a word".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cache_is_what_was_configured_and_never_the_default_of_a_gigabyte() {
+        let dir = Path::new("tables");
+        assert_eq!(config(dir, 32 << 20).cache_capacity, 32 << 20);
+        assert_eq!(config(dir, 0).cache_capacity, CACHE_BYTES_MIN);
+    }
+}

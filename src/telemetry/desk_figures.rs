@@ -1,0 +1,37 @@
+//! A desk agent's figures for Prometheus, read when they are asked for.
+//!
+//! Not for content: only counts.
+
+use std::fmt;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
+
+use super::page::Page;
+use crate::desk::Desk;
+
+/// What is worth watching at a desk. Register it as a collector.
+pub struct DeskFigures {
+    /// The desk.
+    pub desk: Desk,
+}
+
+impl fmt::Debug for DeskFigures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeskFigures").finish_non_exhaustive()
+    }
+}
+
+impl Collector for DeskFigures {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut page = Page { encoder };
+        let status = self.desk.status();
+        let connected = u64::from(status.link.connected);
+        page.gauge("detente_desk_connected", "1 while the relay can be heard", connected)?;
+        let outbox = u64::try_from(status.outbox).unwrap_or(u64::MAX);
+        page.gauge("detente_desk_outbox", "Statements that the relay has not recorded", outbox)?;
+        let next = status.next.0;
+        page.counter("detente_desk_records", "Records of the desk's sequence taken in", next)?;
+        page.counter("detente_desk_alarms", "Alarms since the agent was started", status.alarms)
+    }
+}

@@ -1,0 +1,135 @@
+//! The relay's figures, looked up when somebody asks for them.
+//!
+//! Not kept anywhere: each is read from the committed state, the open connections and the
+//! revocation lists. The calls at the edge are counted by `grpc::Meter`. Names follow Prometheus:
+//! base units, `_total` for what only grows. Labels are members and urgencies, which are few.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::gauge::ConstGauge;
+
+use super::page::Page;
+use crate::envelope::words::Urgency;
+use crate::grpc::serve::Gate;
+use crate::identity::Connections;
+use crate::identity::listen::Counts;
+use crate::relay::Relay;
+use crate::rules::{Handling, State};
+use crate::units::MemberId;
+
+/// Everything about a relay that is worth watching. Register it as a collector.
+pub struct RelayFigures {
+    /// The relay.
+    pub relay: Relay,
+    /// Revocation lists.
+    pub gate: Arc<dyn Gate>,
+    /// The open connections.
+    pub connections: Connections,
+    /// What happened at the door.
+    pub door: Arc<Counts>,
+}
+
+impl fmt::Debug for RelayFigures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RelayFigures").finish_non_exhaustive()
+    }
+}
+
+impl Collector for RelayFigures {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut page = Page { encoder };
+        self.relay_figures(&mut page)?;
+        self.identity_figures(&mut page)
+    }
+}
+
+impl RelayFigures {
+    fn relay_figures(&self, page: &mut Page<'_>) -> fmt::Result {
+        let published = self.relay.published();
+        let heads = published.heads();
+        page.counters(
+            "detente_log_entries",
+            "Leaves of each log",
+            "log",
+            &[("directory", heads.directory.size), ("traffic", heads.traffic.size)],
+        )?;
+        let next = published.next_index().0;
+        page.counter("detente_journal_records", "Records in the journal", next)?;
+        let lag = next.saturating_sub(self.relay.tables_next().0);
+        page.gauge("detente_tables_lag_entries", "Records that the tables lack", lag)?;
+        let age = self.relay.probe_age_ms().max(0);
+        page.seconds(
+            "detente_probe_age_seconds",
+            "Time since the queue and the sync were last seen to work",
+            age,
+        )?;
+        let open = published.state().open_requests();
+        page.gauge(
+            "detente_requests_open",
+            "Requests that are open, tests and exercises too",
+            open,
+        )?;
+        let mut metric = page.encoder.encode_descriptor(
+            "detente_requests_unacknowledged",
+            "Requests that the member has not acknowledged, without tests and exercises",
+            None,
+            MetricType::Gauge,
+        )?;
+        for ((member, urgency), count) in unacknowledged(published.state()) {
+            let labels = [("member", member.to_string()), ("urgency", urgency.to_string())];
+            ConstGauge::new(count).encode(metric.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+
+    fn identity_figures(&self, page: &mut Page<'_>) -> fmt::Result {
+        let open = u64::try_from(self.connections.count()).unwrap_or(u64::MAX);
+        page.gauge("detente_connections", "Open connections of desks", open)?;
+        let door = &self.door;
+        let read = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);
+        page.counters(
+            "detente_door_connections",
+            "Connections by what became of them at the door",
+            "outcome",
+            &[
+                ("accepted", read(&door.accepted)),
+                ("crowded", read(&door.crowded)),
+                ("cut", read(&door.cut)),
+                ("opened", read(&door.opened)),
+                ("over_limit", read(&door.over_limit)),
+                ("refused", read(&door.refused)),
+                ("slow", read(&door.slow)),
+            ],
+        )?;
+        let mut metric = page.encoder.encode_descriptor(
+            "detente_crl_next_update_timestamp_seconds",
+            "When the member's next certificate revocation list is due",
+            None,
+            MetricType::Gauge,
+        )?;
+        for list in self.gate.revocation_lists(self.relay.now()) {
+            let Some(due) = list.next_update else { continue };
+            let labels = [("member", list.member.to_string())];
+            ConstGauge::new(due.0.div_euclid(1_000)).encode(metric.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+}
+
+/// How many requests wait for a human, by the member that was asked and by urgency.
+fn unacknowledged(state: &State) -> BTreeMap<(MemberId, Urgency), i64> {
+    let mut counts = BTreeMap::new();
+    for request in state.requests() {
+        let practice = request.facts.test || request.facts.exercise;
+        if request.handling == Handling::New && !practice {
+            *counts.entry((request.to.member, request.facts.urgency)).or_insert(0) += 1;
+        }
+    }
+    counts
+}

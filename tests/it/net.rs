@@ -1,0 +1,285 @@
+//! Shared fixtures: a development network, the real programs as child processes, and speakers who
+//! make statements without an agent.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use detente::cli::pki::{DevNetwork, Spec, dev_network};
+use detente::config;
+use detente::envelope::words::{Instrument, RequestType, Urgency};
+use detente::envelope::{self, Act, Draft, Envelope, RequestFacts, Signer, SigningKey, Statement};
+use detente::grpc::client::{self, RelayClient};
+use detente::identity::{Unlock, keyfile};
+use detente::rules::Directory;
+use detente::units::{CaseId, DeskId, HOUR_MS, MessageId, Name, Timestamp};
+use detente::wire::detente::form::v1 as form;
+
+/// A development network in a directory of its own.
+pub(crate) struct Dev {
+    pub(crate) made: DevNetwork,
+    directory: tempfile::TempDir,
+}
+
+impl Dev {
+    /// A network with these members, one desk each, and addresses that are free.
+    pub(crate) fn new(members: &[&str]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let spec = Spec::new("detente-test", members).unwrap().on_free_ports();
+        let made = dev_network(&directory.path().join("net"), &spec, now()).unwrap();
+        Self { made, directory }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The relay's data directory.
+    pub(crate) fn relay_data(&self) -> PathBuf {
+        self.relay_config().store.directory
+    }
+
+    pub(crate) fn relay_config(&self) -> config::Relay {
+        config::Relay::read(&self.made.relay_config).unwrap()
+    }
+
+    pub(crate) fn desk_config(&self, member: &str) -> config::Desk {
+        config::Desk::read(&self.made.desk_configs[&desk(member)]).unwrap()
+    }
+
+    /// The real relay.
+    pub(crate) fn start_relay(&self) -> Process {
+        let config = self.made.relay_config.to_str().unwrap();
+        Process::start(&["relay", "--config", config], &self.path().join("relay.log"))
+    }
+
+    /// The real agent of a member's desk.
+    pub(crate) fn start_agent(&self, member: &str) -> Process {
+        let config = self.made.desk_configs[&desk(member)].to_str().unwrap();
+        let log = self.path().join(format!("{member}.log"));
+        Process::start(&["desk", "--config", config], &log)
+    }
+}
+
+/// The desk of a member.
+pub(crate) fn desk(member: &str) -> DeskId {
+    format!("{member}/cyber").parse().unwrap()
+}
+
+pub(crate) fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    Timestamp(i64::try_from(since.as_millis()).unwrap())
+}
+
+pub(crate) fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    aws_lc_rs::rand::fill(&mut bytes).unwrap();
+    bytes
+}
+
+/// One of the real programs, as a child process. Killed when dropped.
+pub(crate) struct Process {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts `detente` with these arguments; what it logs goes to a file.
+    pub(crate) fn start(arguments: &[&str], log: &Path) -> Self {
+        Self::start_command(Command::new(env!("CARGO_BIN_EXE_detente")).args(arguments), log)
+    }
+
+    /// Starts any command.
+    pub(crate) fn start_command(command: &mut Command, log: &Path) -> Self {
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(file.try_clone().unwrap())
+            .stderr(file)
+            .spawn()
+            .unwrap();
+        Self { child, log: log.to_owned() }
+    }
+
+    /// `kill -9`, and waits for the end.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Sends a signal by name ("TERM").
+    pub(crate) fn signal(&self, name: &str) {
+        let status = Command::new("kill")
+            .args([format!("-{name}"), self.child.id().to_string()])
+            .status()
+            .unwrap();
+        assert!(status.success());
+    }
+
+    /// Waits for the end.
+    pub(crate) fn wait(&mut self, within: Duration) -> ExitStatus {
+        let started = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(started.elapsed() < within, "still running: {}", self.tail());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// True while it runs.
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// The end of its log.
+    pub(crate) fn tail(&self) -> String {
+        let file = std::fs::File::open(&self.log).unwrap();
+        let lines: Vec<String> = BufReader::new(file).lines().map_while(Result::ok).collect();
+        lines[lines.len().saturating_sub(30)..].join("\n")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _gone = self.child.kill();
+        let _gone = self.child.wait();
+    }
+}
+
+/// Somebody who makes statements for a desk, with its own keys but without its agent.
+pub(crate) struct Speaker {
+    pub(crate) desk: DeskId,
+    officer: Name,
+    key: SigningKey,
+    machine: SigningKey,
+    directory: Directory,
+    sequence: AtomicU64,
+}
+
+impl Speaker {
+    pub(crate) fn new(dev: &Dev, member: &str) -> Self {
+        let config = dev.desk_config(member);
+        let genesis = std::fs::read(&config.network.genesis).unwrap();
+        let genesis = envelope::genesis::parse(&genesis).unwrap();
+        let unlock = Unlock::from_file(config.unlock.file.as_deref().unwrap()).unwrap();
+        let key = |path: &Path| {
+            let secret = keyfile::read(path, keyfile::Kind::Ed25519, &unlock).unwrap();
+            SigningKey::from_seed(*secret.seed().unwrap())
+        };
+        Self {
+            desk: desk(member),
+            officer: "duty".parse().unwrap(),
+            key: key(&config.officers.iter().find(|o| o.name.as_str() == "duty").unwrap().key),
+            machine: key(&config.keys.desk),
+            directory: Directory::from_genesis(&genesis),
+            sequence: AtomicU64::new(0),
+        }
+    }
+
+    fn draft(&self, to: &DeskId, act: Act) -> Draft {
+        let message = MessageId(random());
+        Draft {
+            message,
+            from: self.desk.clone(),
+            signer: Signer::Officer(self.officer.clone()),
+            to: to.clone(),
+            case: CaseId(random()),
+            request: message.into(),
+            in_reply_to: None,
+            sequence: self.sequence.fetch_add(1, Ordering::Relaxed) + 1,
+            created: now(),
+            not_after: now().plus_ms(24 * HOUR_MS),
+            seen: None,
+            act,
+        }
+    }
+
+    /// A question: the smallest request there is.
+    pub(crate) fn question(&self, to: &DeskId) -> Envelope {
+        let facts = RequestFacts {
+            kind: RequestType::LegalInformation,
+            instrument: Instrument::G72417,
+            urgency: Urgency::Routine,
+            test: false,
+            exercise: false,
+            parent: None,
+        };
+        self.request(to, facts, question_form())
+    }
+
+    /// A request.
+    pub(crate) fn request(&self, to: &DeskId, facts: RequestFacts, body: form::Body) -> Envelope {
+        self.seal(&self.draft(to, Act::Request(facts)), &body)
+    }
+
+    /// What is said on a request.
+    pub(crate) fn act(&self, request: &Statement, act: Act, body: form::Body) -> Envelope {
+        self.seal(&self.on(request, act), &body)
+    }
+
+    /// What the machine says on a request.
+    pub(crate) fn machine(&self, request: &Statement, act: Act) -> Envelope {
+        let draft = Draft { signer: Signer::Desk, ..self.on(request, act) };
+        envelope::machine(&draft, &self.machine).unwrap()
+    }
+
+    fn on(&self, request: &Statement, act: Act) -> Draft {
+        let other = if request.from == self.desk { &request.to } else { &request.from };
+        Draft {
+            case: request.case,
+            request: request.request,
+            in_reply_to: Some(request.header),
+            ..self.draft(other, act)
+        }
+    }
+
+    /// Seals and signs a draft as it stands, right or wrong.
+    pub(crate) fn seal(&self, draft: &Draft, body: &form::Body) -> Envelope {
+        let to = self.directory.encryption_key(&draft.to, now()).unwrap();
+        let fill = &mut |bytes: &mut [u8]| aws_lc_rs::rand::fill(bytes).unwrap();
+        envelope::seal(draft, body, to, &self.key, fill).unwrap()
+    }
+}
+
+/// The form of a question.
+pub(crate) fn question_form() -> form::Body {
+    let text = |text: &str| Some(form::Text { text: text.to_owned(), language: "en".to_owned() });
+    form::Body {
+        form: Some(form::body::Form::Information(form::InformationForm {
+            reference: "T-1".to_owned(),
+            authority: Some(form::Contact {
+                organisation: "Sample Unit".to_owned(),
+                email: "duty@desk.example".to_owned(),
+                ..Default::default()
+            }),
+            subject: "Retention".to_owned(),
+            question: text("How long are logs kept?"),
+            urgency_grounds: None,
+            tlp: String::new(),
+        })),
+    }
+}
+
+/// A client of the relay with a desk's own certificate.
+pub(crate) fn relay_client(dev: &Dev, member: &str) -> RelayClient {
+    let config = dev.desk_config(member);
+    detente::service::agent::relay_client(&config).unwrap()
+}
+
+/// Waits until the relay answers.
+pub(crate) async fn until_up(client: &RelayClient, process: &mut Process) {
+    let started = Instant::now();
+    while client.signed_genesis().await.is_err() {
+        assert!(process.is_running(), "the relay ended: {}", process.tail());
+        assert!(started.elapsed() < Duration::from_secs(30), "not up: {}", process.tail());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// A shared counter of what was done.
+pub(crate) type Shared<T> = Arc<std::sync::Mutex<T>>;
