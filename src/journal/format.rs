@@ -44,8 +44,9 @@
 //! # The commit mark
 //! Written and synced when a batch has been synced and nothing followed for a moment: what it names
 //! was committed, so damage before its end is damage. The copies are written one after the other,
-//! each followed by a sync, so that a crash spoils one of them at most. Of two that hold, the one
-//! with the higher sequence counts.
+//! each followed by a sync, so that a crash spoils one of them at most; the one that is spoiled or
+//! older is the first to be written again. Of two that hold, the one with the higher sequence
+//! counts.
 //! ```text
 //!      0      8  "DETMARK1"
 //!      8      4  flags: 1 when the next segment exists and nothing more will be added here
@@ -115,6 +116,7 @@
 //! with their own value keep it.
 
 use crate::journal::Batch;
+use crate::journal::disk::ZEROES;
 use crate::units::{BatchId, Hash, Index, JournalId};
 
 /// The format's version.
@@ -208,7 +210,7 @@ impl SegmentHeader {
                 "its format has version {version}; this program reads version {VERSION}"
             )));
         }
-        if u32_at(block, 12) != 0 || block[128..BLOCK_CRC].iter().any(|b| *b != 0) {
+        if u32_at(block, 12) != 0 || block[128..BLOCK_CRC] != ZEROES[128..BLOCK_CRC] {
             return Err(BadHeader::Foreign("it uses a feature this program lacks".to_owned()));
         }
         Ok(Self {

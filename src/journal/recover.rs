@@ -59,7 +59,7 @@ pub(super) fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(FileJournal
     };
     let tail_extent = Extent { first: last.header.first, end: scanned.end };
     let view = View { next: scanned.next, full: Arc::new(full), tail: tail_extent };
-    let suspect = marks.torn().unwrap_or(0);
+    let suspect = marks.suspect();
     let tail = Tail {
         end: scanned.end,
         next: scanned.next,
@@ -217,7 +217,7 @@ impl Repair<'_> {
             erasing: None,
             ..marks.newest
         };
-        Ok(Some(Finished { segment: before, mark, suspect: marks.torn().unwrap_or(0) }))
+        Ok(Some(Finished { segment: before, mark, suspect: marks.suspect() }))
     }
 
     fn written(&self, segment: &Segment, done: std::io::Result<()>) -> Result<(), Fault> {

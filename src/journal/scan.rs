@@ -111,10 +111,14 @@ fn scan_bytes(
                 found.erased += batch.erased;
             }
             Err(Stop::Bad(bad)) => {
-                if at < proven_to || proof_after(segment, at)? {
+                if at < proven_to {
                     return Err(Stop::Bad(bad));
                 }
+                // Mostly there is nothing but zeroes; then nothing needs proof.
                 found.torn = leftovers(segment, at)?;
+                if found.torn.is_some() && proof_after(segment, at)? {
+                    return Err(Stop::Bad(bad));
+                }
                 break;
             }
             Err(Stop::Io(error)) => return Err(Stop::Io(error)),
@@ -148,17 +152,23 @@ fn check_mark(segment: &Segment, mark: &Mark, found: &Scanned) -> Result<(), Sto
 
 /// Whether a batch header that holds follows `offset`: it would prove what is there committed.
 fn proof_after(segment: &Segment, offset: u64) -> io::Result<bool> {
-    let mut window = Window::new(&*segment.file, segment.header.size);
-    let mut at = offset + 8;
-    while let Some(bytes) = window.get(at, BATCH_HEADER as u64)? {
-        if bytes[..8] == BATCH_MAGIC && BatchHeader::decode(bytes, segment.place, at).is_some() {
-            return Ok(true);
+    let size = segment.header.size;
+    let mut window = Window::new(&*segment.file, size);
+    let mut from = offset + 8;
+    while from + BATCH_HEADER as u64 <= size {
+        // Batches start at multiples of 8; one that starts in this stride may end beyond it.
+        let len = (STRIDE + BATCH_HEADER as u64).min(size - from);
+        let Some(bytes) = window.get(from, len)? else { break };
+        let starts = bytes.len() - BATCH_HEADER + 1;
+        if !all_zero(bytes) {
+            for at in (0..starts).step_by(8).filter(|at| bytes[*at] == BATCH_MAGIC[0]) {
+                let batch = &bytes[at..at + BATCH_HEADER];
+                if BatchHeader::decode(batch, segment.place, from + at as u64).is_some() {
+                    return Ok(true);
+                }
+            }
         }
-        at += 8;
-        // Preallocated zeroes are passed quickly.
-        while window.get(at, STRIDE)?.is_some_and(all_zero) {
-            at += STRIDE;
-        }
+        from += STRIDE;
     }
     Ok(false)
 }
@@ -174,8 +184,8 @@ pub(super) fn leftovers(segment: &Segment, from: u64) -> io::Result<Option<Trunc
     while at < segment.header.size {
         let len = STRIDE.min(segment.header.size - at);
         let Some(bytes) = window.get(at, len)? else { break };
-        if let Some(last) = bytes.iter().rposition(|b| *b != 0).filter(|_| !all_zero(bytes)) {
-            end = at + last as u64 + 1;
+        if !all_zero(bytes) {
+            end = at + bytes.iter().rposition(|b| *b != 0).map_or(0, |last| last as u64 + 1);
         }
         at += len;
     }

@@ -200,6 +200,11 @@ impl Marks {
         self.copies.iter().position(Option::is_none)
     }
 
+    /// The copy to write first: while it is being written, the other one has to stand.
+    pub(super) fn suspect(&self) -> usize {
+        self.copies.iter().position(|copy| *copy != Some(self.newest)).unwrap_or(0)
+    }
+
     /// Whether both copies say the same.
     pub(super) fn agree(&self) -> bool {
         self.copies == [Some(self.newest); 2]

@@ -1,5 +1,7 @@
 //! The contract of the journal, run against every implementation.
 
+#![expect(clippy::unwrap_used, reason = "what cannot go wrong here fails the test")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 

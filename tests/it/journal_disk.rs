@@ -3,6 +3,8 @@
 //! Not a test itself. Every operation is recorded, so that the states in which a power cut may
 //! leave a disk can be built from any prefix of them.
 
+#![expect(clippy::unwrap_used, reason = "what cannot go wrong here fails the test")]
+
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -247,6 +249,9 @@ impl DiskFile for TestFile {
             && nth >= n
         {
             return Err(no_room());
+        }
+        if state.fault == Some(Fault::WriteAt(nth)) {
+            return Err(io::Error::from_raw_os_error(5));
         }
         let id = self.id;
         state.files[id].resize(usize::try_from(len).unwrap(), 0);

@@ -1,5 +1,7 @@
 //! D4: a flipped byte anywhere is detected and located, and never served.
 
+#![expect(clippy::unwrap_used, reason = "what cannot go wrong here fails the test")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -121,17 +123,21 @@ impl Store {
 fn every_byte_of_a_small_store() {
     let store = Store::new(4, 60, SMALL);
     let mut seen = BTreeMap::new();
+    let mut tail = 0;
     for (file, bytes) in &store.files {
-        for at in 0..bytes.len() {
+        let end = bytes.iter().rposition(|b| *b != 0).unwrap() + 1;
+        // Behind the last batch one byte is as unused as the next: every seventh is tried.
+        let unused = (end + 16..bytes.len()).step_by(7);
+        tail += unused.len();
+        for at in (0..end + 16).chain(unused) {
             let flip = [0x01, 0x80, 0xff][at % 3];
             *seen.entry(store.judge(file, at, flip)).or_insert(0) += 1;
         }
     }
     let used = *seen.get("damage").unwrap();
-    let total: usize = store.files.values().map(Vec::len).sum();
     assert_eq!(seen["mark"], 8192);
     assert!(used > 4096 + 500, "{seen:?}");
-    assert_eq!(seen["tail"], total - 8192 - used, "{seen:?}");
+    assert!((tail..tail + 24).contains(&seen["tail"]), "{seen:?}");
 }
 
 #[test]
