@@ -172,18 +172,9 @@ fn every_kind_reads_back() {
 /// What a record that was tampered with is refused for.
 #[test]
 fn a_record_that_does_not_hold_together_names_the_field() {
-    let records = one_of_each();
-    let find = |name: &str| records.iter().find(|(n, _)| *n == name).unwrap().1.clone();
     let (accepted, offered) = (find("accepted"), find("offered"));
     let on_record = |record: &Record, change: &dyn Fn(&mut stored::Record)| {
         refused_field(&stored_with(record, |stored| change(stored)))
-    };
-    let on_event = |record: &Record, change: &dyn Fn(&mut stored::Event)| {
-        on_record(record, &|stored| {
-            let mut event = stored::Event::decode(stored.event.as_slice()).unwrap();
-            change(&mut event);
-            stored.event = event.encode_to_vec();
-        })
     };
     let cases: [(&str, String); 24] = [
         ("record.time_ms", on_record(&offered, &|r| r.time_ms += 1)),
@@ -229,6 +220,23 @@ fn a_record_that_does_not_hold_together_names_the_field() {
     for (n, (field, found)) in cases.iter().enumerate() {
         assert_eq!(found, field, "case {n}");
     }
+}
+
+/// What a record is refused for when its event is changed.
+fn on_event(record: &Record, change: &dyn Fn(&mut stored::Event)) -> String {
+    refused_field(&stored_with(record, |stored| {
+        let mut event = stored::Event::decode(stored.event.as_slice()).unwrap();
+        change(&mut event);
+        stored.event = event.encode_to_vec();
+    }))
+}
+
+fn find(name: &str) -> Record {
+    one_of_each().iter().find(|(n, _)| *n == name).unwrap().1.clone()
+}
+
+#[test]
+fn words_and_bytes_of_no_known_form_are_refused() {
     let strange = on_event(&find("failed"), &|e| {
         let Some(stored::event::Kind::OfferFailed(failed)) = &mut e.kind else { panic!() };
         failed.reason = "LATE".into();

@@ -11,6 +11,12 @@ mod api_net;
 mod api_operator;
 mod desk_pair;
 mod desk_store;
+#![expect(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    reason = "a test whose preparation fails has failed, and its numbers are small"
+)]
+
 mod envelope;
 mod envelope_forms;
 mod envelope_genesis;

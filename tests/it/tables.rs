@@ -270,7 +270,7 @@ fn what_is_not_there_is_made_and_says_why() {
 const GARBAGE: [u8; 4_096] = [0x5a; 4_096];
 
 /// A snapshot of several pieces.
-const SNAPSHOT: [u8; 300_000] = [0x53; 300_000];
+static SNAPSHOT: [u8; 300_000] = [0x53; 300_000];
 
 /// Spoils the tables in a directory.
 type Spoil<'a> = &'a dyn Fn(&Path);
