@@ -10,6 +10,8 @@
 //!
 //! `cargo bench --bench relay` takes about a minute; `-- --quick` a few seconds.
 
+#![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
+
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;

@@ -124,7 +124,7 @@ impl Relay {
     ) -> Result<(Self, Running), OpenError> {
         let genesis = check_genesis(signed_genesis, options.genesis_hash)?;
         let (mut journal, opened) =
-            FileJournal::open(&options.directory.join("journal"), options.journal.clone())
+            FileJournal::open(&options.directory.join("journal"), options.journal)
                 .map_err(OpenError::Journal)?;
         let reader = journal.reader();
         let (tables, rebuilt_because) = open_tables(options, &journal, reader.as_ref())?;

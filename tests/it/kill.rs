@@ -9,8 +9,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use detente::codec;
@@ -21,7 +21,7 @@ use detente::rules::event::Kind;
 use detente::tables::{self, Tables};
 use detente::units::{Hash, Index, MessageId};
 
-use crate::net::{self, Dev, Process, Shared, Speaker};
+use crate::net::{self, Dev, Shared, Speaker};
 
 /// Cycles in CI; a long run is `DETENTE_KILL_CYCLES=2000`.
 const CYCLES: u32 = 100;

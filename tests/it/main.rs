@@ -1,39 +1,26 @@
 //! The promises, one module each. One binary, because eight would take four times as long to build.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
-
-mod desk_agent;
-mod desk_intake;
-mod api_calls;
-mod api_limits;
-mod api_malformed;
-mod api_net;
-mod api_operator;
-mod desk_pair;
-mod desk_store;
 #![expect(
     clippy::unwrap_used,
     clippy::cast_possible_truncation,
     reason = "a test whose preparation fails has failed, and its numbers are small"
 )]
 
+mod api_calls;
+mod api_limits;
+mod api_malformed;
+mod api_net;
+mod api_operator;
+mod cli_readme;
+mod codec;
+mod desk_agent;
+mod desk_intake;
+mod desk_pair;
+mod desk_store;
+mod disk;
 mod envelope;
 mod envelope_forms;
 mod envelope_genesis;
-mod moves;
-mod rules_fixture;
-mod rules_deadlines;
-mod rules_properties;
-mod rules_refusals;
-mod cli_readme;
-mod codec;
-mod records;
-mod tables;
-mod tidy;
-mod tlog;
-mod net;
-mod kill;
-mod disk;
 mod identity_keyfile;
 mod identity_lab;
 mod identity_openssl;
@@ -48,3 +35,14 @@ mod journal_faults;
 mod journal_flips;
 mod journal_powercut;
 mod journal_torn;
+mod kill;
+mod moves;
+mod net;
+mod records;
+mod rules_deadlines;
+mod rules_fixture;
+mod rules_properties;
+mod rules_refusals;
+mod tables;
+mod tidy;
+mod tlog;

@@ -12,7 +12,7 @@ use detente::cli::pki::{DevNetwork, Spec, dev_network};
 use detente::config;
 use detente::envelope::words::{Instrument, RequestType, Urgency};
 use detente::envelope::{self, Act, Draft, Envelope, RequestFacts, Signer, SigningKey, Statement};
-use detente::grpc::client::{self, RelayClient};
+use detente::grpc::client::RelayClient;
 use detente::identity::{Unlock, keyfile};
 use detente::rules::Directory;
 use detente::units::{CaseId, DeskId, HOUR_MS, MessageId, Name, Timestamp};

@@ -71,7 +71,7 @@ pub(super) async fn play(
     writeln!(out, "\n  {}", thread.title)?;
     let request = send(counters, thread, case_id, out).await?;
     await_stage(counters, thread, request, "NEW").await?;
-    open(counters, &thread.to, request).await?;
+    open(counters, thread.to, request).await?;
     for step in &thread.steps {
         act(counters, thread, step, request, out).await?;
     }
