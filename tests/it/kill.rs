@@ -117,6 +117,7 @@ async fn officer(dev: Arc<Dev>, ledger: Shared<Ledger>, over: Arc<AtomicBool>) -
                 officer: "duty".to_owned(),
                 to: "US/cyber".to_owned(),
                 r#type: "LEGAL_INFORMATION".to_owned(),
+                instrument: "BUDAPEST".to_owned(),
                 body: Some(net::question_form()),
                 message_id: message.0.to_vec(),
                 ..Default::default()
