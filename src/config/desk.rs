@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::value::HostPort;
-use super::{Clash, Log, Network, Store, Unlock, absolute, value};
+use super::{Clash, Log, Network, Unlock, absolute, value};
 use crate::units::{DeskId, Name};
 
 /// The configuration of a desk's agent.
@@ -33,8 +33,8 @@ pub struct Desk {
     /// Its officers; at least one.
     #[serde(rename = "officer")]
     pub officers: Vec<Officer>,
-    /// Where it keeps its journal and tables.
-    pub store: Store,
+    /// Where it keeps its case file.
+    pub store: DeskStore,
     /// Where officers call.
     pub counter: Counter,
     /// Where it listens for monitoring.
@@ -91,6 +91,15 @@ pub struct Officer {
     /// Unix users who may act as this officer. Default: none but the agent's own user.
     #[serde(default)]
     pub uids: Vec<u32>,
+}
+
+/// `[store]` of a desk: where its case file lies.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeskStore {
+    /// The directory; made when it is not there. Everything in it is encrypted. One process at a
+    /// time. Mandatory.
+    pub directory: PathBuf,
 }
 
 /// `[counter]`: where officers call.

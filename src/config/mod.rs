@@ -12,7 +12,7 @@ mod value;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-pub use desk::{Counter, Desk, DeskListen, Keys, Officer, RelayAddress, Tls as DeskTls};
+pub use desk::{Counter, Desk, DeskListen, DeskStore, Keys, Officer, RelayAddress, Tls as DeskTls};
 pub use relay::{Limits, Listen, Relay, Tls as RelayTls};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -72,7 +72,7 @@ pub struct Unlock {
     pub credential: Option<String>,
 }
 
-/// `[store]`: where the journal and the tables lie.
+/// `[store]` of a relay: where the journal and the tables lie.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Store {
@@ -83,6 +83,10 @@ pub struct Store {
     /// holds the rows of about 50,000 requests at 600 bytes each.
     #[serde(default = "value::tables_cache_default", deserialize_with = "value::tables_cache")]
     pub tables_cache_bytes: u64,
+    /// Size of a file of the journal, in bytes: 4 MiB to 1 GiB, default 64 MiB. It is allocated
+    /// whole, so that much must be free when the last one is full: less on a small disk.
+    #[serde(default = "value::segment_default", deserialize_with = "value::segment")]
+    pub journal_segment_bytes: u64,
 }
 
 /// `[log]`: what is logged, and how. Content never is.

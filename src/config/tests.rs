@@ -21,10 +21,13 @@ fn the_samples_are_read_and_resolved() {
 
 #[test]
 fn what_may_be_left_out_has_its_default() {
-    let short: String =
-        without(RELAY, &["metrics", "tables_cache", "envelope", "filter", "format"]);
+    let short: String = without(
+        RELAY,
+        &["metrics", "tables_cache", "journal_segment", "envelope", "filter", "format"],
+    );
     let relay = Relay::parse(&short, Path::new("/r/relay.toml")).unwrap();
     assert_eq!(relay.store.tables_cache_bytes, 32 << 20);
+    assert_eq!(relay.store.journal_segment_bytes, 64 << 20);
     assert_eq!(relay.limits.envelope_bytes_max, 256 << 10);
     assert_eq!((relay.log.filter.as_str(), relay.log.format), ("info", LogFormat::Text));
     assert_eq!(relay.listen.metrics, None);
@@ -54,6 +57,7 @@ fn a_bad_relay_toml_is_refused_at_its_place() {
         ),
         ("envelope_bytes_max", "envelope_bytes_max = -1", "limits.envelope_bytes_max", "invalid"),
         ("tables_cache", "tables_cache_bytes = 1", "store.tables_cache_bytes", "range"),
+        ("journal_segment", "journal_segment_bytes = 1", "store.journal_segment_bytes", "range"),
         ("format =", "format = \"xml\"", "log.format", "unknown variant"),
         ("credential =", "credential = \"../x\"", "unlock.credential", "name"),
         ("credential =", "credential = \"a\"\nfile = \"b\"", "unlock.credential", "as well"),

@@ -17,6 +17,8 @@ const MIB: u64 = 1024 * KIB;
 /// From 4 KiB, which holds the smallest form with its header, to 1 MiB, the envelope's hard limit.
 const ENVELOPE_BYTES: RangeInclusive<u64> = 4 * KIB..=MIB;
 const TABLES_CACHE_BYTES: RangeInclusive<u64> = MIB..=1024 * MIB;
+/// What a file of the journal may be: at least two batches of the largest envelope.
+const SEGMENT_BYTES: RangeInclusive<u64> = 4 * MIB..=1024 * MIB;
 
 /// A host name or address with a port, not resolved.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,6 +96,14 @@ pub(super) const fn tables_cache_default() -> u64 {
 
 pub(super) fn tables_cache<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     within(deserializer, &TABLES_CACHE_BYTES)
+}
+
+pub(super) const fn segment_default() -> u64 {
+    64 * MIB
+}
+
+pub(super) fn segment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    within(deserializer, &SEGMENT_BYTES)
 }
 
 pub(super) const fn envelope_bytes_default() -> u32 {

@@ -29,8 +29,14 @@ use crate::units::{BatchId, Index, Timestamp};
 /// Commands that are committed together at most. With 256 in flight (the benchmark's largest
 /// load) one sync serves them all; more would only make the first of them wait.
 const BATCH_COMMANDS_MAX: usize = 256;
-/// Bytes of bodies that are committed together at most: a batch stays far below a segment.
+/// Bytes of bodies after which a batch is closed: a batch stays far below a segment.
 const BATCH_BYTES_MAX: usize = 8 << 20;
+/// Bytes of bodies after which a batch is closed, for this size of segment: half a segment, so that
+/// one more body (1 MiB at most) and the records still fit into 4 MiB.
+pub(super) fn batch_bytes_max(segment_bytes: u64) -> usize {
+    usize::try_from(segment_bytes / 2).unwrap_or(BATCH_BYTES_MAX).min(BATCH_BYTES_MAX)
+}
+
 /// How often the thread looks at the clock when nothing comes.
 const TICK: Duration = Duration::from_millis(200);
 /// After so much idleness the commit marker is written (decision 13: at most 1 s).
@@ -65,6 +71,8 @@ pub(super) struct Committer {
     pub(super) held: Option<HeldDeadlines>,
     pub(super) last_sync_boot_ms: i64,
     pub(super) marked: bool,
+    /// Bytes of bodies after which a batch is closed.
+    pub(super) batch_bytes_max: usize,
 }
 
 /// Desks whose statements agree or disagree with a wall clock that has jumped.
@@ -128,7 +136,7 @@ impl Committer {
                     works.push(*work);
                 }
             }
-            if works.len() >= BATCH_COMMANDS_MAX || bytes >= BATCH_BYTES_MAX {
+            if works.len() >= BATCH_COMMANDS_MAX || bytes >= self.batch_bytes_max {
                 break;
             }
             next = self.jobs.try_recv().ok();

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use super::clock::{Clock, StepWatch};
-use super::commit::{Committer, Work};
+use super::commit::{Committer, Work, batch_bytes_max};
 use super::shared::Shared;
 use super::state::{Enclosure, Published, Snapshot, World};
 use super::tables_thread::TablesThread;
@@ -155,6 +155,7 @@ impl Relay {
             random: aws_lc_rs::rand::SystemRandom::new(),
             held: None,
             marked: false,
+            batch_bytes_max: batch_bytes_max(options.journal.segment_bytes),
         };
         let tables_thread = TablesThread { tables, reader, shared, snapshot };
         let running = Running {

@@ -210,7 +210,10 @@ async fn open(
 ) -> Result<(Relay, Running), StartError> {
     let options = relay::Options {
         directory: config.store.directory.clone(),
-        journal: journal::Options::default(),
+        journal: journal::Options {
+            segment_bytes: config.store.journal_segment_bytes,
+            ..journal::Options::default()
+        },
         tables_cache_bytes: config.store.tables_cache_bytes,
         envelope_bytes_max: config.limits.envelope_bytes_max as usize,
         genesis_hash: genesis.hash,

@@ -8,14 +8,16 @@ use detente::units::MessageId;
 
 use crate::net::{self, Dev, Process, Speaker};
 
-/// D5. 8 MB of disk: fill it, see the refusal, free it, see writes again without a restart.
+/// D5. A small disk with journal and tables on it: fill it, see the refusal, free it, see writes
+/// again without a restart.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs root: mounts a file system of 8 MB"]
+#[ignore = "needs root: mounts a file system of 16 MB"]
 async fn a_full_disk_refuses_and_recovers_without_a_restart() {
     let dev = Dev::new(&["NL", "RO"]);
+    small_segments(&dev);
     let data = dev.relay_data();
     std::fs::create_dir_all(&data).unwrap();
-    let _mount = Mount::tmpfs(&data, "8m");
+    let _mount = Mount::tmpfs(&data, "16m");
     let mut relay = dev.start_relay();
     let client = net::relay_client(&dev, "NL");
     net::until_up(&client, &mut relay).await;
@@ -23,14 +25,14 @@ async fn a_full_disk_refuses_and_recovers_without_a_restart() {
 
     let mut acknowledged = Vec::new();
     let ballast = data.join("ballast");
-    std::fs::write(&ballast, vec![1; 3 << 20]).unwrap();
+    std::fs::write(&ballast, vec![1; 6 << 20]).unwrap();
     let refused = loop {
         let envelope = speaker.question(&net::desk("RO"));
         match client.submit(&envelope).await {
             Ok(recorded) => acknowledged.push((envelope, recorded)),
             Err(failure) => break failure,
         }
-        assert!(acknowledged.len() < 20_000, "8 MB took them all");
+        assert!(acknowledged.len() < 20_000, "16 MB took them all");
     };
     assert_eq!(refused.code, tonic::Code::ResourceExhausted, "{refused}");
     assert_eq!(refused.reason, "DISK_FULL", "{refused}");
@@ -87,6 +89,13 @@ async fn the_first_failed_sync_ends_the_relay() {
     for envelope in &envelopes {
         assert!(client.submit(envelope).await.unwrap().repeat, "an acknowledged one was lost");
     }
+}
+
+/// Files of the journal of 4 MiB, which fit a small disk.
+fn small_segments(dev: &Dev) {
+    let text = std::fs::read_to_string(&dev.made.relay_config).unwrap();
+    let text = text.replace("[store]\n", "[store]\njournal_segment_bytes = 4194304\n");
+    std::fs::write(&dev.made.relay_config, text).unwrap();
 }
 
 /// The relay under strace, which lets the n-th sync of data fail. The trace names no other call.

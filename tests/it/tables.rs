@@ -245,9 +245,23 @@ fn closed_tables(maker: &Maker) -> (tempfile::TempDir, PathBuf) {
     (parent, dir)
 }
 
+/// The database itself. Tables that were just dropped may still hold its lock for a moment.
+fn opened_sled(dir: &Path) -> sled::Db {
+    let config = sled::Config::new().path(dir).cache_capacity(1 << 20);
+    let started = std::time::Instant::now();
+    loop {
+        match config.open() {
+            Err(sled::Error::Io(_)) if started.elapsed().as_secs() < 10 => {
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+            opened => return opened.unwrap(),
+        }
+    }
+}
+
 /// Changes a row behind the back of the tables.
 fn in_sled(dir: &Path, work: impl FnOnce(&sled::Tree)) {
-    let db = sled::Config::new().path(dir).cache_capacity(1 << 20).open().unwrap();
+    let db = opened_sled(dir);
     work(&db.open_tree("rows").unwrap());
     db.flush().unwrap();
 }
@@ -541,7 +555,7 @@ fn a_snapshot_from_beyond_the_journal_is_forgotten() {
 }
 
 fn in_snapshots(dir: &Path, work: impl FnOnce(&sled::Tree)) {
-    let db = sled::Config::new().path(dir).cache_capacity(1 << 20).open().unwrap();
+    let db = opened_sled(dir);
     work(&db.open_tree("snapshots").unwrap());
     db.flush().unwrap();
 }
