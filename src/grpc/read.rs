@@ -30,7 +30,7 @@ pub(super) async fn request(
     at_least: Index,
 ) -> Result<RequestRow, Status> {
     caught_up(relay, at_least).await?;
-    let row = blocking(relay, move |relay| relay.tables().request(id).map_err(fault)).await?;
+    let row = blocking(relay, move |relay| relay.tables()?.request(id).map_err(fault)).await?;
     row.filter(|row| desk.is_none_or(|desk| row.parties().contains(&&desk)))
         .ok_or_else(|| Trouble::UnknownResource(format!("requests/{id}")).status())
 }
@@ -46,7 +46,7 @@ pub(super) async fn requests(
         .map_err(|error| bad_token(&error.why).status())?;
     caught_up(relay, at_least).await?;
     let tables::Page { rows, next } = blocking(relay, move |relay| {
-        relay.tables().requests(desk.as_ref(), open_only, token.as_ref(), size).map_err(fault)
+        relay.tables()?.requests(desk.as_ref(), open_only, token.as_ref(), size).map_err(fault)
     })
     .await?;
     Ok((rows, next.map(|next| next.to_string()).unwrap_or_default()))
@@ -83,7 +83,7 @@ pub(super) async fn records_of(
     blocking(relay, move |relay| {
         let after = from.0.checked_sub(1).map(Index);
         let mut places =
-            relay.tables().history(id, after, size.saturating_add(1)).map_err(fault)?;
+            relay.tables()?.history(id, after, size.saturating_add(1)).map_err(fault)?;
         let next = if places.len() > size { places.pop().map(|index| index.0) } else { None };
         let mut records = Vec::with_capacity(places.len());
         for index in places {

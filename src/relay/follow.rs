@@ -142,7 +142,7 @@ impl Relay {
         from: DeskIndex,
         max: usize,
     ) -> Result<Vec<Arc<Record>>, Error> {
-        let places = self.tables.desk_records(desk, from, max).map_err(Error::fault)?;
+        let places = self.tables()?.desk_records(desk, from, max).map_err(Error::fault)?;
         let mut records = Vec::with_capacity(places.len());
         for (expected, (number, index)) in (from.0..).zip(places) {
             if number.0 != expected {

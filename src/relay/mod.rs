@@ -15,6 +15,7 @@ mod follow;
 mod open;
 mod recent;
 mod shared;
+mod slot;
 mod state;
 mod tables_thread;
 
@@ -39,6 +40,7 @@ use crate::units::{Caller, DeskId, DeskIndex, Index, MessageId, Timestamp};
 
 use commit::{Job, Work};
 use shared::Shared;
+use slot::Slot;
 use state::Enclosure;
 
 /// Why a call to the relay did not succeed.
@@ -100,7 +102,7 @@ pub struct Submitted {
 pub struct Relay {
     shared: Arc<Shared>,
     jobs: SyncSender<Job>,
-    tables: Arc<Tables>,
+    slot: Arc<Slot>,
     reader: Arc<dyn Reader>,
     clock: Arc<dyn Clock>,
     signed_genesis: Arc<Vec<u8>>,
@@ -223,9 +225,12 @@ impl Relay {
         }
     }
 
-    /// The tables. Their calls block.
-    pub fn tables(&self) -> &Arc<Tables> {
-        &self.tables
+    /// The tables. Their calls block. To be let go of at once.
+    ///
+    /// # Errors
+    /// `Busy` while they are being made anew.
+    pub fn tables(&self) -> Result<Arc<Tables>, Error> {
+        self.slot.tables()
     }
 
     /// The journal, for reading. Its calls block.

@@ -2,7 +2,7 @@
 //!
 //! Not for configuration files (see `config`).
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
@@ -13,6 +13,7 @@ use tracing::{info, warn};
 use super::clock::{Clock, StepWatch};
 use super::commit::{Committer, Work, batch_bytes_max};
 use super::shared::Shared;
+use super::slot::Slot;
 use super::state::{Enclosure, Published, Snapshot, World};
 use super::tables_thread::TablesThread;
 use super::{Error, Relay};
@@ -127,18 +128,21 @@ impl Relay {
             FileJournal::open(&options.directory.join("journal"), options.journal)
                 .map_err(OpenError::Journal)?;
         let reader = journal.reader();
-        let (tables, rebuilt_because) = open_tables(options, &journal, reader.as_ref())?;
+        let table_options =
+            tables::Options { cache_bytes: options.tables_cache_bytes, journal: journal.id() };
+        let (tables, rebuilt_because) = open_tables(options, &table_options, reader.as_ref())?;
         check_founder(reader.as_ref(), &genesis)?;
         let (world, snapshot) = replay(&tables, &mut journal, reader.as_ref())?;
         let founded = world.next > Index(0);
 
         let shared = Arc::new(Shared::new(Published::new(world), tables.cursor()));
+        let slot = Arc::new(Slot::new(tables));
         let (jobs, queue) = sync_channel(QUEUE_MAX);
         shared.note_sync(clock.boot_ms());
         let relay = Self {
             shared: Arc::clone(&shared),
             jobs,
-            tables: Arc::clone(&tables),
+            slot: Arc::clone(&slot),
             reader: Arc::clone(&reader),
             clock: Arc::clone(&clock),
             signed_genesis: Arc::new(signed_genesis.to_vec()),
@@ -157,7 +161,14 @@ impl Relay {
             marked: false,
             batch_bytes_max: batch_bytes_max(options.journal.segment_bytes),
         };
-        let tables_thread = TablesThread { tables, reader, shared, snapshot };
+        let tables_thread = TablesThread {
+            slot,
+            directory: options.directory.join("tables"),
+            options: table_options,
+            reader,
+            shared,
+            snapshot,
+        };
         let running = Running {
             relay: relay.clone(),
             commit: spawn("commit", move || committer.run()),
@@ -223,17 +234,15 @@ fn check_genesis(signed: &[u8], pinned: Hash) -> Result<Genesis, OpenError> {
 
 fn open_tables(
     options: &Options,
-    journal: &FileJournal,
+    table_options: &tables::Options,
     reader: &dyn Reader,
-) -> Result<(Arc<Tables>, Option<String>), OpenError> {
-    let directory: &Path = &options.directory.join("tables");
-    let table_options =
-        tables::Options { cache_bytes: options.tables_cache_bytes, journal: journal.id() };
-    let opened = Tables::open(directory, &table_options, reader).map_err(OpenError::Tables)?;
+) -> Result<(Tables, Option<String>), OpenError> {
+    let directory = options.directory.join("tables");
+    let opened = Tables::open(&directory, table_options, reader).map_err(OpenError::Tables)?;
     if let Some(why) = &opened.rebuilt_because {
         info!(why, "the tables are made anew from the journal");
     }
-    Ok((Arc::new(opened.tables), opened.rebuilt_because))
+    Ok((opened.tables, opened.rebuilt_because))
 }
 
 /// The journal's first record must be the pinned genesis.

@@ -3,7 +3,8 @@
 //! Not a way to write: the published state is replaced by the commit thread alone.
 
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread::Thread;
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
@@ -18,8 +19,8 @@ pub(super) struct Shared {
     published: ArcSwap<Published>,
     /// The newest records.
     pub(super) recent: Recent,
-    committed: watch::Sender<Index>,
     tables: watch::Sender<Index>,
+    tables_thread: OnceLock<Thread>,
     last_sync_boot_ms: AtomicI64,
     stopped: watch::Sender<bool>,
     why_stopped: Mutex<Option<String>>,
@@ -27,12 +28,11 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(published: Published, tables: Index) -> Self {
-        let committed = published.next_index();
         Self {
             published: ArcSwap::from_pointee(published),
             recent: Recent::default(),
-            committed: watch::Sender::new(committed),
             tables: watch::Sender::new(tables),
+            tables_thread: OnceLock::new(),
             last_sync_boot_ms: AtomicI64::new(0),
             stopped: watch::Sender::new(false),
             why_stopped: Mutex::new(None),
@@ -45,15 +45,21 @@ impl Shared {
 
     /// Replaces the published state and lets the followers run. Commit thread only.
     pub(super) fn publish(&self, published: Published, records: Vec<Arc<Record>>) {
-        let next = published.next_index();
         self.published.store(Arc::new(published));
         self.recent.push(records);
-        self.committed.send_replace(next);
+        self.wake_tables();
     }
 
-    /// Hears the index that the next record gets.
-    pub(super) fn committed(&self) -> watch::Receiver<Index> {
-        self.committed.subscribe()
+    /// The calling thread is woken from `park` when there is something for the tables.
+    pub(super) fn keep_tables_here(&self) {
+        // Only one thread keeps them, once.
+        let _first = self.tables_thread.set(std::thread::current());
+    }
+
+    fn wake_tables(&self) {
+        if let Some(thread) = self.tables_thread.get() {
+            thread.unpark();
+        }
     }
 
     pub(super) fn note_tables(&self, next: Index) {
@@ -81,6 +87,7 @@ impl Shared {
         }
         drop(reason);
         self.stopped.send_replace(true);
+        self.wake_tables();
     }
 
     pub(super) fn stopped(&self) -> watch::Receiver<bool> {

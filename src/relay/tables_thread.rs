@@ -2,26 +2,33 @@
 //!
 //! It is an OS thread because sled blocks. Not the truth: whatever it keeps can be rebuilt.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use super::shared::Shared;
+use super::slot::Slot;
 use super::state::Snapshot;
 use crate::journal::Reader;
-use crate::tables::Tables;
+use crate::tables::{self, Tables};
 use crate::units::Index;
 
 /// A snapshot is taken after so many records: at 50,000 records/s of replay, start-up never
 /// replays for more than half a second.
 const SNAPSHOT_EVERY: u64 = 20_000;
-/// How often a stopped relay is noticed when nothing is committed.
-const TICK: Duration = Duration::from_millis(100);
+/// How long the thread waits to be woken when there is nothing to take in.
+const TICK: Duration = Duration::from_secs(1);
+
+/// How long to wait before tables that failed are opened again.
+const MEND_EVERY: Duration = Duration::from_millis(500);
 
 /// The thread's own things.
 pub(super) struct TablesThread {
-    pub(super) tables: Arc<Tables>,
+    pub(super) slot: Arc<Slot>,
+    pub(super) directory: PathBuf,
+    pub(super) options: tables::Options,
     pub(super) reader: Arc<dyn Reader>,
     pub(super) shared: Arc<Shared>,
     /// Index of the newest snapshot.
@@ -32,53 +39,73 @@ impl TablesThread {
     /// Runs until the relay has stopped and everything committed is in the tables.
     pub(super) fn run(mut self) {
         let stopped = self.shared.stopped();
+        self.shared.keep_tables_here();
         loop {
-            match self.step() {
+            let outcome = match self.slot.tables() {
+                Ok(tables) => self.follow(&tables),
+                Err(_) => self.mend(),
+            };
+            match outcome {
                 Ok(true) => {}
                 Ok(false) if *stopped.borrow() => break,
-                Ok(false) => {
-                    self.snapshot(SNAPSHOT_EVERY);
-                    std::thread::sleep(self.nap());
-                }
+                Ok(false) => std::thread::park_timeout(TICK),
                 Err(why) => {
-                    error!(why, "the tables cannot follow; the relay stops, and rebuilds them");
-                    self.shared.stop("the tables failed");
-                    return;
+                    self.slot.put(None);
+                    if *stopped.borrow() {
+                        warn!(why, "the tables failed; the next start makes them anew");
+                        return;
+                    }
+                    error!(why, "the tables failed; they are opened again, or made anew");
+                    std::thread::sleep(MEND_EVERY);
                 }
             }
         }
-        self.snapshot(1);
-        if let Err(fault) = self.tables.flush() {
-            warn!(%fault, "the tables could not be flushed; they may be rebuilt at the next start");
-        }
+        self.close();
     }
 
-    /// Takes in the next records; false when there are none.
-    fn step(&self) -> Result<bool, String> {
-        let more = self.tables.step(self.reader.as_ref()).map_err(|fault| fault.to_string())?;
-        self.shared.note_tables(self.tables.cursor());
+    /// Takes in the next records and, when there are none, keeps a snapshot if one is due. False
+    /// when there was nothing to take in.
+    fn follow(&mut self, tables: &Tables) -> Result<bool, String> {
+        let more = tables.step(self.reader.as_ref()).map_err(|fault| fault.to_string())?;
+        self.shared.note_tables(tables.cursor());
+        if !more {
+            self.snapshot(tables, SNAPSHOT_EVERY);
+        }
         Ok(more)
     }
 
-    /// Short while there is work, long when there is none.
-    fn nap(&self) -> Duration {
-        let committed = *self.shared.committed().borrow();
-        if self.tables.cursor() < committed { Duration::ZERO } else { TICK / 50 }
+    /// Opens the tables again after they failed.
+    fn mend(&mut self) -> Result<bool, String> {
+        let opened = Tables::open(&self.directory, &self.options, self.reader.as_ref())
+            .map_err(|fault| fault.to_string())?;
+        let why = opened.rebuilt_because.as_deref().unwrap_or("none: they go on where they were");
+        info!(cursor = %opened.tables.cursor(), rebuilt_because = why, "the tables are open again");
+        self.snapshot = Index(0);
+        self.slot.put(Some(opened.tables));
+        Ok(true)
     }
 
     /// Keeps a snapshot if `every` records have come since the last.
-    fn snapshot(&mut self, every: u64) {
+    fn snapshot(&mut self, tables: &Tables, every: u64) {
         let published = self.shared.published();
         let next = published.next_index();
         if next.0 < self.snapshot.0.saturating_add(every) {
             return;
         }
         let Some(bytes) = Snapshot::encode(published.world()) else { return };
-        match self.tables.put_snapshot(next, &bytes) {
+        match tables.put_snapshot(next, &bytes) {
             Ok(()) => self.snapshot = next,
             Err(fault) => {
                 warn!(%fault, "a snapshot could not be kept; the next start replays more")
             }
+        }
+    }
+
+    fn close(&mut self) {
+        let Ok(tables) = self.slot.tables() else { return };
+        self.snapshot(&tables, 1);
+        if let Err(fault) = tables.flush() {
+            warn!(%fault, "the tables could not be flushed; they may be rebuilt at the next start");
         }
     }
 }

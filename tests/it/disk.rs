@@ -5,6 +5,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use detente::units::MessageId;
+use detente::wire::detente::desk::v1 as api;
 
 use crate::net::{self, Dev, Process, Speaker};
 
@@ -124,5 +125,63 @@ impl<'a> Mount<'a> {
 impl Drop for Mount<'_> {
     fn drop(&mut self) {
         let _best_effort = Command::new("umount").arg("-l").arg(self.0).status();
+    }
+}
+
+/// D5, the other way round: the disk is full to the last byte while the journal still has room of
+/// its own. What the tables need cannot be written; nothing acknowledged may suffer from that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs root: mounts a file system of 16 MB"]
+async fn a_disk_without_a_byte_left_loses_nothing() {
+    let dev = Dev::new(&["NL", "RO"]);
+    small_segments(&dev);
+    let data = dev.relay_data();
+    std::fs::create_dir_all(&data).unwrap();
+    let _mount = Mount::tmpfs(&data, "16m");
+    let mut relay = dev.start_relay();
+    let client = net::relay_client(&dev, "NL");
+    net::until_up(&client, &mut relay).await;
+    let speaker = Speaker::new(&dev, "NL");
+    let ballast = data.join("ballast");
+    fill(&ballast);
+
+    let mut acknowledged = Vec::new();
+    for _ in 0..300 {
+        let envelope = speaker.question(&net::desk("RO"));
+        if let Ok(recorded) = client.submit(&envelope).await {
+            acknowledged.push((envelope, recorded));
+        }
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    std::fs::remove_file(&ballast).unwrap();
+    assert!(relay.is_running(), "{}", relay.tail());
+    assert!(!relay.tail().contains("panicked"), "{}", relay.tail());
+    let started = Instant::now();
+    let envelope = speaker.question(&net::desk("RO"));
+    while client.submit(&envelope).await.is_err() {
+        assert!(started.elapsed() < Duration::from_secs(5), "no writes after 5 s");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    for (envelope, first) in &acknowledged {
+        let again = client.submit(envelope).await.unwrap();
+        assert_eq!((again.index, again.repeat), (first.index, true));
+    }
+    // The tables catch up: what they answer from is there again.
+    let newest = client.submit(&envelope).await.unwrap();
+    let request = api::GetRequestStatusRequest {
+        name: format!("requests/{}", envelope.statement.message),
+        at_least_index: newest.index.0,
+    };
+    let status = client.desk.clone().get_request_status(request).await.unwrap().into_inner();
+    assert_eq!(status.request.unwrap().handling, "NEW");
+    assert!(acknowledged.len() > 100, "only {}", acknowledged.len());
+}
+
+/// Writes until not a byte more fits.
+fn fill(path: &Path) {
+    let mut file = std::fs::File::create(path).unwrap();
+    for size in [1 << 20, 1 << 12, 1] {
+        let bytes = vec![1; size];
+        while std::io::Write::write_all(&mut file, &bytes).is_ok() {}
     }
 }
