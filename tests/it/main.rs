@@ -26,6 +26,7 @@ mod tables;
 mod tidy;
 mod tlog;
 mod net;
+mod relay_streams;
 mod kill;
 mod disk;
 mod identity_keyfile;
