@@ -59,6 +59,7 @@ pub(super) async fn records(
     from: DeskIndex,
     size: usize,
 ) -> Result<Records, Status> {
+    newest(relay).await?;
     let mut found =
         blocking(relay, move |relay| relay.read_desk(&desk, from, size.saturating_add(1))).await?;
     let more = found.len() > size;
@@ -98,8 +99,12 @@ pub(super) async fn records_of(
     .await
 }
 
-/// Waits until the tables have seen `at_least`, which must be a record that is there.
+/// Waits until the tables have seen `at_least`, which must be a record that is there, and in any
+/// case what was on record when the relay was opened: tables that are made anew lack requests that
+/// exist, and a late answer is better than "not found".
 async fn caught_up(relay: &Relay, at_least: Index) -> Result<(), Status> {
+    let opened_at = relay.opened_at();
+    relay.wait_for_tables(opened_at).await.map_err(|error| status::relay(&error))?;
     if at_least == Index(0) {
         return Ok(());
     }

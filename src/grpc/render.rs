@@ -67,7 +67,7 @@ pub(super) fn request(row: &RequestRow) -> desk::RequestStatus {
         follow_up: request.follow_up.as_str().to_owned(),
         acknowledged_ms: ms(times.acknowledged),
         estimated_ms: ms(*estimated),
-        preserved_until_ms: ms(request.measure.ends_at()),
+        preserved_until_ms: ms(row.preserved_until()),
         newest_index: newest_index.0,
     }
 }

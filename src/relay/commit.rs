@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tracing::{error, info, warn};
 
 use super::clock::{Clock, StepWatch};
@@ -57,6 +57,8 @@ pub(super) struct Work {
     pub(super) command: Command,
     pub(super) enclosure: Enclosure,
     pub(super) reply: Option<oneshot::Sender<Result<Submitted, Error>>>,
+    /// Its place among the notes of offers that wait; given back when it has been decided.
+    pub(super) permit: Option<OwnedSemaphorePermit>,
 }
 
 /// The commit thread's own things.
@@ -86,6 +88,8 @@ pub(super) struct HeldDeadlines {
 struct Pending {
     reply: Option<oneshot::Sender<Result<Submitted, Error>>>,
     answer: Result<Submitted, Error>,
+    /// It was found on a state that is not yet on disk, so it stands only if that gets there.
+    speculative: bool,
 }
 
 /// A batch being built on a speculative state.
@@ -112,8 +116,12 @@ impl Committer {
             }
             if stop {
                 self.shared.stop("the relay was told to stop");
-                // The last batch is marked, so that the next start needs no second look.
-                return self.journal.idle().map_err(|fault| fault.to_string());
+                // The last batch is marked, so that the next start needs no second look. Without
+                // room for the mark the next start looks twice, which is no failure.
+                return match self.journal.idle() {
+                    Ok(()) | Err(AppendError::Full) => Ok(()),
+                    Err(fault) => Err(fault.to_string()),
+                };
             }
         }
     }
@@ -149,7 +157,8 @@ impl Committer {
         let mut draft = self.draft();
         self.look_at_the_clock(&mut draft);
         for command in self.due(&draft) {
-            self.decide(&mut draft, Work { command, enclosure: Enclosure::default(), reply: None });
+            let enclosure = Enclosure::default();
+            self.decide(&mut draft, Work { command, enclosure, reply: None, permit: None });
         }
         for work in works {
             self.confirm_the_clock(&work.command, draft.now);
@@ -215,7 +224,8 @@ impl Committer {
                 Ok(submitted)
             }
         };
-        draft.pending.push(Pending { reply: work.reply, answer });
+        let speculative = !draft.records.is_empty();
+        draft.pending.push(Pending { reply: work.reply, answer, speculative });
     }
 
     /// The commit point: one append, one sync; then publish, then answer.
@@ -296,6 +306,7 @@ impl Committer {
                     command: Command::NoteClockStep { step_ms },
                     enclosure: Enclosure::default(),
                     reply: None,
+                    permit: None,
                 },
             );
         }
@@ -328,7 +339,7 @@ impl Committer {
 }
 
 fn answer(pending: Vec<Pending>) {
-    for Pending { reply, answer } in pending {
+    for Pending { reply, answer, speculative: _ } in pending {
         if let Some(reply) = reply {
             // A caller that has gone away gets its outcome when it asks again.
             let _gone = reply.send(answer);
@@ -336,13 +347,14 @@ fn answer(pending: Vec<Pending>) {
     }
 }
 
-/// Answers those whose record did not come to be; what was refused stays refused.
+/// Answers those whose record did not come to be, and those who were answered because of one that
+/// did not. What was found on the state of the disk alone stands.
 fn refuse(pending: Vec<Pending>, error: &Error) {
     let pending = pending
         .into_iter()
-        .map(|Pending { reply, answer }| match answer {
-            Err(own) => Pending { reply, answer: Err(own) },
-            Ok(_) => Pending { reply, answer: Err(error.clone()) },
+        .map(|Pending { reply, answer, speculative }| {
+            let answer = if speculative { Err(error.clone()) } else { answer };
+            Pending { reply, answer, speculative }
         })
         .collect();
     answer(pending);

@@ -15,11 +15,15 @@ use super::{Error, Relay};
 use crate::codec::{self, Record};
 use crate::rules::command::Command;
 use crate::rules::event::Kind;
-use crate::units::{DeskId, DeskIndex, Timestamp};
+use crate::rules::transport::Move;
+use crate::units::{DeskId, DeskIndex, MessageId, Timestamp};
 
 /// Records that are read ahead at most: enough to catch up at disk speed, little enough that
 /// 1,000 streams hold 64 MB at the very worst (1 KiB each).
 const READ_AHEAD: usize = 64;
+
+/// How long a stream waits when the queue is full.
+const FULL_PAUSE: Duration = Duration::from_millis(5);
 
 /// The next thing on a stream.
 #[derive(Debug, Clone)]
@@ -68,8 +72,12 @@ impl Follower {
     /// `Stopped` when the relay stops, `Fault` when the disk cannot be read.
     pub async fn next(&mut self) -> Result<Item, Error> {
         loop {
-            if let Some(record) = self.ready.pop_front() {
-                return Ok(Item::Record(self.deliver(record)));
+            if let Some(record) = self.ready.front().map(Arc::clone) {
+                self.note_offer(&record).await?;
+                self.ready.pop_front();
+                let desk_index = self.next;
+                self.next = self.next.next();
+                return Ok(Item::Record(DeskRecord { desk_index, record }));
             }
             // Marked before looking, so that news between looking and waiting is not missed.
             self.news.borrow_and_update();
@@ -91,24 +99,40 @@ impl Follower {
         }
     }
 
-    fn deliver(&mut self, record: Arc<Record>) -> DeskRecord {
-        let desk_index = self.next;
-        self.next = self.next.next();
-        self.note_offer(&record);
-        DeskRecord { desk_index, record }
+    /// A statement that goes out to its recipient's live stream has been offered. The note is a
+    /// command like any other; a statement already offered needs none. When the queue is full this
+    /// stream waits: were the note lost, an EMERGENCY would never be handed over without a receipt.
+    /// Of all streams together only so many notes wait, so that catching up takes no room from
+    /// those who submit.
+    async fn note_offer(&self, record: &Record) -> Result<(), Error> {
+        let Kind::Accepted(statement) = &record.event.kind else { return Ok(()) };
+        let message = statement.message;
+        if statement.to != self.desk || statement.act.is_machine() || !self.is_news(message) {
+            return Ok(());
+        }
+        let notes = Arc::clone(&self.relay.shared.notes);
+        let permit = notes.acquire_owned().await.map_err(|_| Error::Stopped)?;
+        let mut permit = Some(permit);
+        loop {
+            let command = Command::NoteOffer { message };
+            let enclosure = Enclosure::default();
+            let work = Work { command, enclosure, reply: None, permit: permit.take() };
+            match self.relay.try_enqueue(work) {
+                Ok(()) => return Ok(()),
+                Err((Error::Busy, work)) => permit = work.permit,
+                Err((error, _)) => return Err(error),
+            }
+            tokio::time::sleep(FULL_PAUSE).await;
+        }
     }
 
-    /// A statement that goes out to its recipient's live stream has been offered. The note is a
-    /// command like any other; a statement already offered leaves no second record.
-    fn note_offer(&self, record: &Record) {
-        let Kind::Accepted(statement) = &record.event.kind else { return };
-        if statement.to != self.desk || statement.act.is_machine() {
-            return;
-        }
-        let command = Command::NoteOffer { message: statement.message };
-        let work = Work { command, enclosure: Enclosure::default(), reply: None };
-        // With a full queue the note is lost: the receipt that follows says more.
-        let _full = self.relay.enqueue(work);
+    /// False when the offer of this statement would change nothing.
+    fn is_news(&self, id: MessageId) -> bool {
+        let published = self.relay.published();
+        published
+            .state()
+            .find(id)
+            .is_some_and(|(_, message)| message.transport.decide(id, Move::Offer).unwrap_or(true))
     }
 
     /// What there is from the cursor: from memory, or else from the tables and the journal.

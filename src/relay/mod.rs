@@ -108,6 +108,8 @@ pub struct Relay {
     signed_genesis: Arc<Vec<u8>>,
     envelope_bytes_max: usize,
     started: Timestamp,
+    /// What was on record when the relay was opened.
+    opened_at: Index,
 }
 
 impl Relay {
@@ -159,15 +161,25 @@ impl Relay {
 
     async fn settle(&self, command: Command, enclosure: Enclosure) -> Result<Submitted, Error> {
         let (reply, answer) = oneshot::channel();
-        self.enqueue(Work { command, enclosure, reply: Some(reply) })?;
+        self.enqueue(Work { command, enclosure, reply: Some(reply), permit: None })?;
         answer.await.unwrap_or(Err(Error::Stopped))
     }
 
     fn enqueue(&self, work: Work) -> Result<(), Error> {
-        self.jobs.try_send(Job::Command(Box::new(work))).map_err(|error| match error {
-            TrySendError::Full(_) => Error::Busy,
-            TrySendError::Disconnected(_) => Error::Stopped,
-        })
+        self.try_enqueue(work).map_err(|(error, _)| error)
+    }
+
+    /// As `enqueue`, and gives the work back when it was not taken.
+    fn try_enqueue(&self, work: Work) -> Result<(), (Error, Box<Work>)> {
+        let back = |job: Job, error: Error| match job {
+            Job::Command(work) => Err((error, work)),
+            Job::Stop => unreachable!("a command was sent"),
+        };
+        match self.jobs.try_send(Job::Command(Box::new(work))) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full(job)) => back(job, Error::Busy),
+            Err(TrySendError::Disconnected(job)) => back(job, Error::Stopped),
+        }
     }
 
     /// The committed state.
@@ -258,6 +270,12 @@ impl Relay {
         *self.shared.tables().borrow()
     }
 
+    /// The index that the next record got when the relay was opened. Tables that have not come so
+    /// far are being made anew, and what they lack may still be there.
+    pub fn opened_at(&self) -> Index {
+        self.opened_at
+    }
+
     /// When the relay was opened.
     pub fn started(&self) -> Timestamp {
         self.started
@@ -287,13 +305,16 @@ impl Relay {
     }
 }
 
-/// Checks the signature with the key that the directory names. A statement already on record is
-/// let through unchecked: it is answered with its outcome even when its key has since expired, and
-/// leaves no new record.
+/// Checks the signature with the key that the directory names. The very statement that is already
+/// on record is let through unchecked: it is answered with its outcome even when its key has since
+/// expired, and leaves no new record, for it is stale before it is forgotten. Another statement
+/// under the same message id is checked like any.
 fn verify(published: &Published, envelope: Envelope, now: Timestamp) -> Result<Envelope, Error> {
     let statement = &envelope.statement;
     let state = published.state();
-    let known = state.message(&statement.from, statement.message).is_some();
+    let known = state
+        .message(&statement.from, statement.message)
+        .is_some_and(|message| message.header == statement.header);
     if !known {
         let key = state.directory().signing_key(statement, now).map_err(Error::Refused)?;
         envelope.verify(key).map_err(|_| Error::BadSignature)?;

@@ -133,7 +133,8 @@ impl Relay {
         let (tables, rebuilt_because) = open_tables(options, &table_options, reader.as_ref())?;
         check_founder(reader.as_ref(), &genesis)?;
         let (world, snapshot) = replay(&tables, &mut journal, reader.as_ref())?;
-        let founded = world.next > Index(0);
+        let opened_at = world.next;
+        let founded = opened_at > Index(0);
 
         let shared = Arc::new(Shared::new(Published::new(world), tables.cursor()));
         let slot = Arc::new(Slot::new(tables));
@@ -148,6 +149,7 @@ impl Relay {
             signed_genesis: Arc::new(signed_genesis.to_vec()),
             envelope_bytes_max: options.envelope_bytes_max,
             started: clock.wall(),
+            opened_at,
         };
         let committer = Committer {
             journal: Box::new(journal),
@@ -169,9 +171,13 @@ impl Relay {
             shared,
             snapshot,
         };
+        let ending = Ending(Arc::clone(&tables_thread.shared));
         let running = Running {
             relay: relay.clone(),
-            commit: spawn("commit", move || committer.run()),
+            commit: spawn("commit", move || {
+                let _said_even_in_a_panic = ending;
+                committer.run()
+            }),
             tables: spawn("tables", move || tables_thread.run()),
             truncation: opened.truncation.clone(),
             rebuilt_because,
@@ -212,8 +218,18 @@ impl Relay {
 
     fn settle_blocking(&self, command: Command, enclosure: Enclosure) -> Result<(), Error> {
         let (reply, answer) = oneshot::channel();
-        self.enqueue(Work { command, enclosure, reply: Some(reply) })?;
+        self.enqueue(Work { command, enclosure, reply: Some(reply), permit: None })?;
         answer.blocking_recv().unwrap_or(Err(Error::Stopped)).map(|_| ())
+    }
+}
+
+/// Says that the relay has stopped when the commit thread ends, also by a panic: a relay that
+/// commits nothing any more must not look alive. A reason given before stands.
+struct Ending(Arc<Shared>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.stop("the commit thread has ended");
     }
 }
 
@@ -318,8 +334,14 @@ fn replay_from(
 }
 
 fn decode(stored: &Stored) -> Result<Record, OpenError> {
-    codec::decode_record(&stored.record)
-        .map_err(|corrupt| OpenError::Record { index: stored.index, why: corrupt.to_string() })
+    let index = stored.index;
+    let record = codec::decode_record(&stored.record)
+        .map_err(|corrupt| OpenError::Record { index, why: corrupt.to_string() })?;
+    if record.index == index {
+        Ok(record)
+    } else {
+        Err(OpenError::Record { index, why: format!("record {} stands there", record.index) })
+    }
 }
 
 /// Replay must lead to the heads that the last batch was closed with.

@@ -7,18 +7,24 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::Thread;
 
 use arc_swap::ArcSwap;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::recent::Recent;
 use super::state::Published;
 use crate::codec::Record;
 use crate::units::Index;
 
+/// Notes of offers that wait for the commit thread at most: a quarter of its queue, so that desks
+/// that catch up leave room for those who submit.
+const NOTES_MAX: usize = 256;
+
 /// See the file's header.
 pub(super) struct Shared {
     published: ArcSwap<Published>,
     /// The newest records.
     pub(super) recent: Recent,
+    /// Places for notes of offers in the commit thread's queue.
+    pub(super) notes: Arc<Semaphore>,
     tables: watch::Sender<Index>,
     tables_thread: OnceLock<Thread>,
     last_sync_boot_ms: AtomicI64,
@@ -31,6 +37,7 @@ impl Shared {
         Self {
             published: ArcSwap::from_pointee(published),
             recent: Recent::default(),
+            notes: Arc::new(Semaphore::new(NOTES_MAX)),
             tables: watch::Sender::new(tables),
             tables_thread: OnceLock::new(),
             last_sync_boot_ms: AtomicI64::new(0),
