@@ -1,11 +1,3 @@
-//! The promises, one module each. One binary, because eight would take four times as long to build.
-
-#![expect(
-    clippy::unwrap_used,
-    clippy::cast_possible_truncation,
-    reason = "a test whose preparation fails has failed, and its numbers are small"
-)]
-
 mod api_calls;
 mod api_limits;
 mod api_malformed;
@@ -21,20 +13,6 @@ mod disk;
 mod envelope;
 mod envelope_forms;
 mod envelope_genesis;
-mod moves;
-mod rules_fixture;
-mod rules_deadlines;
-mod rules_properties;
-mod rules_refusals;
-mod codec;
-mod records;
-mod tables;
-mod tidy;
-mod tlog;
-mod net;
-mod relay_streams;
-mod kill;
-mod disk;
 mod identity_keyfile;
 mod identity_lab;
 mod identity_openssl;
@@ -53,6 +31,7 @@ mod kill;
 mod moves;
 mod net;
 mod records;
+mod relay_streams;
 mod rules_deadlines;
 mod rules_fixture;
 mod rules_properties;
