@@ -13,9 +13,9 @@ use crate::units::{Hash, Index, JournalId};
 /// How many are kept: the newest, and one to fall back to.
 const KEPT: usize = 2;
 
-/// Length of a piece in bytes: well inside a segment of sled (512 KiB), so that no piece needs a
-/// file of its own.
-const PIECE_BYTES: usize = 128 << 10;
+/// Length of a piece in bytes: a small value like any row. With pieces of 128 KiB, a quarter of a
+/// segment of sled, a flush of sled 0.34 now and then never returned.
+const PIECE_BYTES: usize = 4 << 10;
 
 /// The place of a header among its pieces: last.
 const HEADER: u32 = u32::MAX;

@@ -6,6 +6,7 @@
 use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::Fault;
@@ -19,9 +20,11 @@ const LOCK_TRIES: u32 = 40;
 /// See [`LOCK_TRIES`].
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
-/// How often sled writes out by itself, in milliseconds. What is lost by a crash in between is
-/// applied again.
-const FLUSH_EVERY_MS: u64 = 500;
+/// One call into sled at a time, in the whole process. sled 0.34 has one lock for all databases of
+/// a process; a flush holds it shared while it waits for the log, a batch of another database wants
+/// it exclusively in between, and whoever could write the log waits behind that batch. For the same
+/// reason sled does not flush by itself: what a crash loses is applied again.
+static CALLS: Mutex<()> = Mutex::new(());
 
 /// The least cache, in bytes: below this sled reads every page from disk anew.
 const CACHE_BYTES_MIN: u64 = 1 << 20;
@@ -29,6 +32,11 @@ const CACHE_BYTES_MIN: u64 = 1 << 20;
 /// An open sled.
 pub(super) struct Store {
     dir: PathBuf,
+    /// There until it is dropped.
+    open: Option<Open>,
+}
+
+struct Open {
     db: sled::Db,
     /// Every row, under the keys of `key.rs`. One tree, so that one batch moves all of them.
     rows: sled::Tree,
@@ -61,6 +69,7 @@ impl Store {
     }
 
     fn open_once(dir: &Path, config: &sled::Config) -> Result<Self, Trouble> {
+        let _one = one_call();
         let opened = catch_unwind(AssertUnwindSafe(|| {
             let db = config.open()?;
             let rows = db.open_tree("rows")?;
@@ -70,7 +79,7 @@ impl Store {
                 tree.first()?;
                 tree.last()?;
             }
-            Ok(Self { dir: dir.to_owned(), db, rows, snapshots })
+            Ok(Self { dir: dir.to_owned(), open: Some(Open { db, rows, snapshots }) })
         }));
         match opened {
             Ok(Ok(store)) => Ok(store),
@@ -84,7 +93,7 @@ impl Store {
         &self,
         work: impl FnOnce(&sled::Tree) -> Result<T, sled::Error>,
     ) -> Result<T, Fault> {
-        self.guarded(|| work(&self.rows))
+        self.guarded(|open| work(&open.rows))
     }
 
     /// Works on the snapshots.
@@ -92,12 +101,12 @@ impl Store {
         &self,
         work: impl FnOnce(&sled::Tree) -> Result<T, sled::Error>,
     ) -> Result<T, Fault> {
-        self.guarded(|| work(&self.snapshots))
+        self.guarded(|open| work(&open.snapshots))
     }
 
     /// Writes out what is still in memory.
     pub(super) fn flush(&self) -> Result<(), Fault> {
-        self.guarded(|| self.db.flush().map(|_| ()))
+        self.guarded(|open| open.db.flush().map(|_| ()))
     }
 
     /// Notes that what is stored is not to be trusted, so that the next opening makes it anew.
@@ -109,8 +118,10 @@ impl Store {
         Fault::Broken { what }
     }
 
-    fn guarded<T>(&self, work: impl FnOnce() -> Result<T, sled::Error>) -> Result<T, Fault> {
-        match catch_unwind(AssertUnwindSafe(work)) {
+    fn guarded<T>(&self, work: impl FnOnce(&Open) -> Result<T, sled::Error>) -> Result<T, Fault> {
+        let open = self.open.as_ref().expect("it is open until it is dropped");
+        let _one = one_call();
+        match catch_unwind(AssertUnwindSafe(|| work(open))) {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(match trouble(&self.dir, error) {
                 Trouble::Damaged(what) => self.condemn(what),
@@ -121,11 +132,24 @@ impl Store {
     }
 }
 
+impl Drop for Store {
+    fn drop(&mut self) {
+        // Closing flushes.
+        let _one = one_call();
+        self.open = None;
+    }
+}
+
+fn one_call() -> MutexGuard<'static, ()> {
+    // There is nothing inside that a panic could leave half done.
+    CALLS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn config(dir: &Path, cache_bytes: u64) -> sled::Config {
     sled::Config::new()
         .path(dir)
         .cache_capacity(cache_bytes.max(CACHE_BYTES_MIN))
-        .flush_every_ms(Some(FLUSH_EVERY_MS))
+        .flush_every_ms(None)
         .print_profile_on_drop(false)
 }
 
