@@ -13,6 +13,7 @@ mod api_net;
 mod api_operator;
 mod cli_readme;
 mod codec;
+mod demo;
 mod desk_agent;
 mod desk_intake;
 mod desk_pair;

@@ -1,0 +1,161 @@
+//! The demo: its story ends as it should, over real TLS and disk, and the commands that it prints
+//! work as printed.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+#[test]
+fn the_story_ends_as_expected_and_says_so_for_programs() {
+    let parent = tempfile::tempdir().unwrap();
+    let directory = parent.path().join("demo");
+    let output = Command::new(env!("CARGO_BIN_EXE_detente"))
+        .args(["demo", "--once", "--json", "--directory"])
+        .arg(&directory)
+        .output()
+        .unwrap();
+    let timeline = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{timeline}");
+    let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(summary["ok"], true, "{summary}");
+
+    let requests = summary["requests"].as_array().unwrap();
+    let ends: Vec<[&str; 4]> = requests
+        .iter()
+        .map(|request| {
+            ["transport", "handling", "measure", "follow_up"]
+                .map(|axis| request[axis].as_str().unwrap())
+        })
+        .collect();
+    assert_eq!(
+        ends,
+        [
+            ["RETRIEVAL", "CLOSED", "HELD_FOR_MLA", "MLA_RECEIVED"],
+            ["RETRIEVAL", "EXECUTED", "PRESERVED", "MLA_INTENDED"],
+            ["RETRIEVAL", "EXECUTED", "PRESERVED", "MLA_INTENDED"],
+            ["RETRIEVAL", "EXECUTED", "PRESERVED", "MLA_INTENDED"],
+            ["RETRIEVAL", "CLOSED", "NONE", "NONE"],
+            ["RETRIEVAL", "CLOSED", "NONE", "MLA_INTENDED"],
+            ["RETRIEVAL", "CLOSED", "NONE", "MLA_INTENDED"],
+            ["RETRIEVAL", "WITHDRAWN", "NONE", "MLA_INTENDED"],
+            ["RETRIEVAL", "NEW", "NONE", "NONE"],
+        ]
+    );
+    let acknowledgements = summary["acknowledgements"].as_array().unwrap();
+    assert_eq!(acknowledgements.len(), 8);
+    assert!(acknowledgements.iter().all(|one| one["response_ms"].as_i64().unwrap() >= 0));
+    assert!(summary["records"].as_u64().unwrap() > 100);
+
+    // It lies on disk, and it is whole.
+    let journal = directory.join("relay/data/journal");
+    let verified = Command::new(env!("CARGO_BIN_EXE_detente"))
+        .args(["verify", "--journal"])
+        .arg(&journal)
+        .output()
+        .unwrap();
+    assert!(verified.status.success());
+}
+
+#[test]
+fn the_printed_commands_work_as_printed() {
+    let parent = tempfile::tempdir().unwrap();
+    let mut demo = Running::start(parent.path());
+    let printed = demo.read_until("Stop with Ctrl-C.");
+    let commands = commands_in(&printed);
+    let [follow, send, acknowledge] = commands.as_slice() else {
+        panic!("three commands were to be printed: {printed}")
+    };
+
+    let mut inbox = Command::new("sh")
+        .args(["-c", &format!("exec {follow}")])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(inbox.stdout.take().unwrap()).lines();
+    shell(send);
+    shell(acknowledge);
+    let mut seen = String::new();
+    for line in lines.map_while(Result::ok) {
+        seen.push_str(&line);
+        seen.push('\n');
+        if seen.contains("ACKNOWLEDGE") && seen.matches("LEGAL_INFORMATION").count() > 1 {
+            break;
+        }
+    }
+    inbox.kill().unwrap();
+    inbox.wait().unwrap();
+    assert!(seen.contains("NL/cyber"), "{seen}");
+    demo.stop();
+}
+
+/// Runs a printed command, which must succeed.
+fn shell(command: &str) {
+    let output = Command::new("sh").args(["-c", command]).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{command}\n{text}");
+}
+
+/// The commands among what was printed: indented, perhaps over several lines.
+fn commands_in(printed: &str) -> Vec<String> {
+    let joined = printed.replace("\\\n", " ");
+    let program = env!("CARGO_BIN_EXE_detente");
+    joined
+        .lines()
+        .map(str::trim)
+        .filter(|line| line.starts_with(program))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// A demo that stays up.
+struct Running {
+    child: Child,
+    lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
+}
+
+impl Running {
+    fn start(parent: &std::path::Path) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_detente"))
+            .args(["demo", "--directory"])
+            .arg(parent.join("demo"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { child, lines }
+    }
+
+    fn read_until(&mut self, last: &str) -> String {
+        let mut printed = String::new();
+        for line in self.lines.by_ref().map_while(Result::ok) {
+            printed.push_str(&line);
+            printed.push('\n');
+            if line.contains(last) {
+                return printed;
+            }
+        }
+        panic!("the demo ended early: {printed}");
+    }
+
+    /// SIGTERM ends it in good order.
+    fn stop(&mut self) {
+        let killed =
+            Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(killed.success());
+        let started = std::time::Instant::now();
+        while self.child.try_wait().unwrap().is_none() {
+            assert!(started.elapsed() < Duration::from_secs(30), "the demo does not stop");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert!(self.child.wait().unwrap().success());
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _gone = self.child.kill();
+    }
+}
