@@ -47,7 +47,8 @@ impl Scanned {
 }
 
 /// Goes through `segment`. `successor_end` is where the next segment says that this one ends.
-/// `erasing` is a body that may be half zeroed, in whatever segment. `progress` hears the offset now and then.
+/// `erasing` is a body that may be half zeroed, in whatever segment. `progress` hears the offset
+/// now and then.
 pub(super) fn scan(
     disk: &dyn Disk,
     segment: &Segment,
