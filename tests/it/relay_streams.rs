@@ -163,7 +163,7 @@ async fn a_desk_that_was_away_catches_up_and_every_offer_is_noted() {
     let (options, _) = options(&lab.dev);
     lab.running.join().unwrap();
     let (journal, _) =
-        FileJournal::open(&options.directory.join("journal"), options.journal.clone()).unwrap();
+        FileJournal::open(&options.directory.join("journal"), options.journal).unwrap();
     let of = tables::Options { cache_bytes: 8 << 20, journal: journal.id() };
     let reader = journal.reader();
     drop((follower, again, lab.relay));
