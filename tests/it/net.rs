@@ -199,6 +199,20 @@ impl Speaker {
         }
     }
 
+    /// The draft of a question that is made at `created`.
+    pub(crate) fn draft_at(&self, to: &DeskId, created: Timestamp) -> Draft {
+        let facts = RequestFacts {
+            kind: RequestType::LegalInformation,
+            instrument: Instrument::G72417,
+            urgency: Urgency::Routine,
+            test: false,
+            exercise: false,
+            parent: None,
+        };
+        let not_after = created.plus_ms(24 * HOUR_MS);
+        Draft { created, not_after, ..self.draft(to, Act::Request(facts)) }
+    }
+
     /// A question: the smallest request there is.
     pub(crate) fn question(&self, to: &DeskId) -> Envelope {
         let facts = RequestFacts {

@@ -13,6 +13,7 @@ use detente::relay::{self, Clock, Error, Follower, Item, Relay, Running};
 use detente::rules::event::Kind;
 use detente::tables::{self, Tables};
 use detente::units::{Caller, DeskId, DeskIndex, HOUR_MS, MINUTE_MS, MessageId, Timestamp};
+use detente::wire::detente::form::v1 as form;
 
 use crate::net::{self, Dev, Speaker};
 
@@ -23,6 +24,7 @@ struct Stepping {
     since: Instant,
     started: Timestamp,
     step_ms: AtomicI64,
+    passed_ms: AtomicI64,
 }
 
 impl Clock for Stepping {
@@ -31,7 +33,8 @@ impl Clock for Stepping {
     }
 
     fn boot_ms(&self) -> i64 {
-        i64::try_from(self.since.elapsed().as_millis()).unwrap()
+        let passed_ms = self.passed_ms.load(Ordering::SeqCst);
+        i64::try_from(self.since.elapsed().as_millis()).unwrap() + passed_ms
     }
 }
 
@@ -49,6 +52,7 @@ impl Lab {
             since: Instant::now(),
             started: net::now(),
             step_ms: AtomicI64::new(0),
+            passed_ms: AtomicI64::new(0),
         });
         let (relay, running) = open(&dev, &clock);
         Self { dev, relay, running, clock }
@@ -62,6 +66,12 @@ impl Lab {
         Self { dev, relay, running, clock }
     }
 
+    /// Lets time pass: both clocks go on.
+    fn pass(&self, ms: i64) {
+        self.clock.passed_ms.fetch_add(ms, Ordering::SeqCst);
+    }
+
+    /// The wall clock alone jumps.
     fn step(&self, ms: i64) {
         self.clock.step_ms.fetch_add(ms, Ordering::SeqCst);
     }
@@ -153,7 +163,7 @@ async fn a_desk_that_was_away_catches_up_and_every_offer_is_noted() {
     let (options, _) = options(&lab.dev);
     lab.running.join().unwrap();
     let (journal, _) =
-        FileJournal::open(&options.directory.join("journal"), options.journal.clone()).unwrap();
+        FileJournal::open(&options.directory.join("journal"), options.journal).unwrap();
     let of = tables::Options { cache_bytes: 8 << 20, journal: journal.id() };
     let reader = journal.reader();
     drop((follower, again, lab.relay));
@@ -223,7 +233,8 @@ async fn a_known_message_id_is_no_way_past_the_signature() {
     assert_eq!(refused, Error::BadSignature);
 }
 
-/// Decision 2: offered, no receipt, limit passed: handed over, and the log says so.
+/// Decision 2: offered, no receipt, limit passed: handed over, and the log says so. Decision 18:
+/// not while the clock is in doubt.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_emergency_without_a_receipt_is_handed_over() {
     let lab = Lab::new();
@@ -237,24 +248,41 @@ async fn an_emergency_without_a_receipt_is_handed_over() {
         exercise: false,
         parent: None,
     };
-    let envelope = speaker.request(&desk, facts, net::question_form());
+    let mut form = net::question_form();
+    if let Some(form::body::Form::Information(form)) = &mut form.form {
+        let text = "a life is at risk".to_owned();
+        form.urgency_grounds = Some(form::Text { text, language: "en".to_owned() });
+    }
+    let envelope = speaker.request(&desk, facts, form);
     let message = envelope.statement.message;
-    lab.relay.submit(&caller("NL"), envelope.clone()).await.unwrap();
+    lab.relay.submit(&caller("NL"), envelope).await.unwrap();
     let mut follower = lab.relay.follow(desk.clone(), DeskIndex(0), BEAT);
-    read_all(&mut follower, 0).await;
-    assert!(lab.relay.content(&desk, message).await.is_err(), "no receipt yet");
+    let (_, next) = read_all(&mut follower, 0).await;
+    let handed_over = || {
+        records(&lab.relay)
+            .into_iter()
+            .any(|(_, kind)| matches!(kind, Kind::HandedOver { message: of } if of == message))
+    };
 
-    // The clock jumps past the limit: deadlines are held until a desk confirms the time.
     lab.step(6 * MINUTE_MS);
     tokio::time::sleep(Duration::from_millis(600)).await;
-    assert!(lab.relay.content(&desk, message).await.is_err(), "held while the clock is in doubt");
+    assert!(!handed_over(), "held while the clock is in doubt");
+    assert!(lab.relay.content(&desk, message).await.is_err(), "no receipt yet");
     lab.step(-6 * MINUTE_MS);
     tokio::time::sleep(Duration::from_millis(600)).await;
-    let steps = records(&lab.relay)
-        .into_iter()
-        .filter(|(_, kind)| matches!(kind, Kind::ClockStepped { .. }))
-        .count();
-    assert_eq!(steps, 2);
+    lab.pass(7 * MINUTE_MS);
+    // A statement that is made now, by its own clock, says that the wall clock is right.
+    let draft = speaker.draft_at(&desk, net::now().plus_ms(7 * MINUTE_MS));
+    let confirms = speaker.seal(&draft, &net::question_form());
+    lab.relay.submit(&caller("NL"), confirms).await.unwrap();
+    let started = Instant::now();
+    while !handed_over() {
+        assert!(started.elapsed() < Duration::from_secs(5), "never handed over");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    lab.relay.content(&desk, message).await.unwrap();
+    // The recipient hears of it on its own stream.
+    assert!(read_all(&mut follower, next).await.1 >= next + 2);
 }
 
 /// D10: the clock goes back an hour and forward again: order and record time never go back.
