@@ -161,7 +161,7 @@ impl Committer {
             self.decide(&mut draft, Work { command, enclosure, reply: None, permit: None });
         }
         for work in works {
-            self.confirm_the_clock(&work.command, draft.now);
+            self.confirm_the_clock(&work.command);
             self.decide(&mut draft, work);
         }
         if draft.entries.is_empty() {
@@ -314,7 +314,9 @@ impl Committer {
 
     /// A statement made just now tells what time it is at its desk. Once more desks agree with
     /// the wall clock than not, deadlines run again.
-    fn confirm_the_clock(&mut self, command: &Command, now: Timestamp) {
+    fn confirm_the_clock(&mut self, command: &Command) {
+        // Not record time, which never goes back.
+        let now = self.clock.wall();
         let (Some(held), Command::Submit { caller, statement }) = (&mut self.held, command) else {
             return;
         };

@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -19,6 +20,9 @@ use crate::identity::{self, Connections, OwnCertificate, Trust};
 use crate::journal;
 use crate::relay::{self, Relay, Running, SystemClock};
 use crate::telemetry::{self, RelayFigures};
+
+/// How often the relay looks whether its own certificate was renewed.
+const KEEP_UP_EVERY: Duration = Duration::from_secs(10);
 
 /// A running relay. Dropping it leaves its tasks behind; [`RunningRelay::stop`] does not.
 pub struct RunningRelay {
@@ -95,6 +99,7 @@ impl RunningRelay {
             door: incoming.counts(),
         };
         let mut others = vec![spawn_operator(&edge, listeners.operator, heard(ended.subscribe()))];
+        others.push(spawn_keep_up(&own, heard(ended.subscribe())));
         if let Some(listener) = listeners.metrics {
             others.push(spawn_metrics(&edge, figures, listener, heard(ended.subscribe())));
         }
@@ -128,13 +133,8 @@ impl RunningRelay {
             Ok(()) => info!(until = %self.own.leaf().not_after, "own certificate loaded"),
             Err(fault) => error!(%fault, "own certificate kept as it was"),
         }
-        let reloaded = self.trust.reload();
-        for member in reloaded.loaded {
-            info!(%member, "revocation list loaded");
-        }
-        for (member, why) in reloaded.kept {
-            error!(%member, why, "revocation list kept as it was");
-        }
+        // Trust says itself which lists it took and which it kept.
+        self.trust.reload();
     }
 
     /// Waits until the relay has stopped by itself: its disk failed.
@@ -258,6 +258,19 @@ fn spawn_metrics(
     tokio::spawn(async move {
         if let Err(fault) = telemetry::serve(listener, Arc::new(registry), end).await {
             error!(%fault, "the metrics listener failed");
+        }
+    })
+}
+
+fn spawn_keep_up(
+    own: &Arc<OwnCertificate>,
+    end: impl Future<Output = ()> + Send + 'static,
+) -> JoinHandle<()> {
+    let kept_up = Arc::clone(own).keep_up(KEEP_UP_EVERY);
+    tokio::spawn(async move {
+        tokio::select! {
+            () = kept_up => {}
+            () = end => {}
         }
     })
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use detente::cli::pki::{DevNetwork, Spec, dev_network};
 use detente::config;
 use detente::envelope::words::{Instrument, RequestType, Urgency};
-use detente::envelope::{self, Act, Draft, Envelope, RequestFacts, Signer, SigningKey, Statement};
+use detente::envelope::{self, Act, Draft, Envelope, RequestFacts, Signer, SigningKey};
 use detente::grpc::client::RelayClient;
 use detente::identity::{Unlock, keyfile};
 use detente::rules::Directory;
@@ -156,7 +156,6 @@ pub(crate) struct Speaker {
     pub(crate) desk: DeskId,
     officer: Name,
     key: SigningKey,
-    machine: SigningKey,
     directory: Directory,
     sequence: AtomicU64,
 }
@@ -175,7 +174,6 @@ impl Speaker {
             desk: desk(member),
             officer: "duty".parse().unwrap(),
             key: key(&config.officers.iter().find(|o| o.name.as_str() == "duty").unwrap().key),
-            machine: key(&config.keys.desk),
             directory: Directory::from_genesis(&genesis),
             sequence: AtomicU64::new(0),
         }
@@ -229,27 +227,6 @@ impl Speaker {
     /// A request.
     pub(crate) fn request(&self, to: &DeskId, facts: RequestFacts, body: form::Body) -> Envelope {
         self.seal(&self.draft(to, Act::Request(facts)), &body)
-    }
-
-    /// What is said on a request.
-    pub(crate) fn act(&self, request: &Statement, act: Act, body: form::Body) -> Envelope {
-        self.seal(&self.on(request, act), &body)
-    }
-
-    /// What the machine says on a request.
-    pub(crate) fn machine(&self, request: &Statement, act: Act) -> Envelope {
-        let draft = Draft { signer: Signer::Desk, ..self.on(request, act) };
-        envelope::machine(&draft, &self.machine).unwrap()
-    }
-
-    fn on(&self, request: &Statement, act: Act) -> Draft {
-        let other = if request.from == self.desk { &request.to } else { &request.from };
-        Draft {
-            case: request.case,
-            request: request.request,
-            in_reply_to: Some(request.header),
-            ..self.draft(other, act)
-        }
     }
 
     /// Seals and signs a draft as it stands, right or wrong.

@@ -136,7 +136,7 @@ fn a_preservation_ends_is_extended_and_is_held() {
     let step = |by, step| (by, Act::Mla(step));
     let received = step(Side::Asked, MlaStep::Received);
     let close = (Side::Asking, Act::Close);
-    let table: Vec<(&str, Vec<(Side, Act)>, Option<i64>)> = vec![
+    let table: Vec<Row> = vec![
         ("silence", vec![], Some(60)),
         ("asked, no answer", vec![ask.clone()], Some(60)),
         ("asked and confirmed", vec![ask, extend(90)], Some(90)),
@@ -228,3 +228,6 @@ fn deliver_all(world: &mut World) {
         }
     }
 }
+
+/// What it is, what is done, and when the next deadline is.
+type Row = (&'static str, Vec<(Side, Act)>, Option<i64>);

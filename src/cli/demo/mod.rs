@@ -208,7 +208,7 @@ impl Network {
         writeln!(
             out,
             "  {program} desk send --socket {nl} --officer {OFFICER} --to RO/cyber \\\n    \
-             --type LEGAL_INFORMATION --urgency ROUTINE \\\n    \
+             --type LEGAL_INFORMATION --instrument BUDAPEST \\\n    \
              --authority-organisation 'Sample Unit' \\\n    \
              --authority-email duty@desk.example --subject 'Retention of logs' \\\n    \
              --question 'How long do your providers keep access logs?'"
