@@ -11,7 +11,7 @@ use crate::units::{Hash, Timestamp, Unreadable};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {why}")]
 pub struct Malformed {
-    /// Path of the field ("header.context.to", "data[0].period.from").
+    /// Path of the field ("header.context.to", `data[0].period.from`).
     pub field: String,
     /// Why it cannot be read; lower-case, no final stop.
     pub why: String,
