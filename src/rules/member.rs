@@ -221,7 +221,8 @@ impl Directory {
     /// The key that must have signed a statement: that of the officer, if it is valid at `now` and
     /// the officer's roles allow the act; or that of the desk, for what machines say.
     ///
-    /// Which of the two parties' roles `Close` needs depends on the request: see [`super::check()`].
+    /// Which of the two parties' roles `Close` needs depends on the request: see
+    /// [`super::check()`].
     ///
     /// # Errors
     /// [`Refusal`] when the desk or officer is unknown, the statement names another key, the key

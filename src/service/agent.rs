@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
-use super::relay::bind;
+use super::relay::{KEEP_UP_EVERY, bind};
 use super::{StartError, read_genesis, read_seed, read_unlock};
 use crate::config;
 use crate::desk;
@@ -69,7 +69,7 @@ impl RunningAgent {
         let agent = Agent::start(options).await?;
         let (ended, _) = watch::channel(false);
         let address = metrics.as_ref().and_then(|listener| listener.local_addr().ok());
-        let mut others = Vec::new();
+        let mut others = vec![spawn_keep_up(&link.own, ended.subscribe())];
         if let Some(listener) = metrics {
             others.push(spawn_metrics(agent.desk(), listener, ended.subscribe()));
         }
@@ -201,6 +201,16 @@ fn read_keys(config: &config::Desk, unlock: &Unlock) -> Result<desk::Keys, Start
     }
     let machine = SigningKey::from_seed(*read_seed(&config.keys.desk, Kind::Ed25519, unlock)?);
     Ok(desk::Keys { desk: machine, encryption, officers })
+}
+
+fn spawn_keep_up(own: &Arc<OwnCertificate>, mut ended: watch::Receiver<bool>) -> JoinHandle<()> {
+    let kept_up = Arc::clone(own).keep_up(KEEP_UP_EVERY);
+    tokio::spawn(async move {
+        tokio::select! {
+            () = kept_up => {}
+            _ = ended.wait_for(|ended| *ended) => {}
+        }
+    })
 }
 
 fn spawn_metrics(

@@ -4,6 +4,7 @@
 //! closed, and only then the operator's listener, so that health can say so to the last.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,13 +17,14 @@ use super::{StartError, read_genesis, read_unlock};
 use crate::config;
 use crate::envelope::genesis::Genesis;
 use crate::grpc::serve::{Edge, Limits};
+use crate::identity::trust::Policy;
 use crate::identity::{self, Connections, OwnCertificate, Trust};
 use crate::journal;
 use crate::relay::{self, Relay, Running, SystemClock};
 use crate::telemetry::{self, RelayFigures};
 
-/// How often the relay looks whether its own certificate was renewed.
-const KEEP_UP_EVERY: Duration = Duration::from_secs(10);
+/// How often a relay or an agent looks whether its own certificate was renewed.
+pub(super) const KEEP_UP_EVERY: Duration = Duration::from_secs(10);
 
 /// A running relay. Dropping it leaves its tasks behind; [`RunningRelay::stop`] does not.
 pub struct RunningRelay {
@@ -67,8 +69,9 @@ impl RunningRelay {
         let unlock = read_unlock(&config.unlock)?;
         let tls = &config.tls;
         let own = Arc::new(OwnCertificate::load(&tls.certificate, &tls.key, unlock)?);
+        let policy = memory_in(&config.store.directory)?;
         let trust = Arc::new(
-            Trust::from_genesis(&genesis, tls.revocation_lists.clone(), Default::default())
+            Trust::from_genesis(&genesis, tls.revocation_lists.clone(), policy)
                 .map_err(StartError::Authority)?,
         );
         let (relay, running) = open(config, signed, &genesis).await?;
@@ -201,6 +204,13 @@ pub(super) async fn bind(
     address: SocketAddr,
 ) -> Result<TcpListener, StartError> {
     TcpListener::bind(address).await.map_err(|error| StartError::Bind { key, address, error })
+}
+
+/// Which certificates and lists were seen survives a restart beside the journal.
+fn memory_in(directory: &Path) -> Result<Policy, StartError> {
+    std::fs::create_dir_all(directory)
+        .map_err(|error| StartError::File { path: directory.to_owned(), error })?;
+    Ok(Policy { memory: Some(directory.join("identity.memory")), ..Policy::default() })
 }
 
 async fn open(
