@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use detente::cli::pki::{DevNetwork, Spec, dev_network};
@@ -28,7 +28,7 @@ impl Dev {
     /// A network with these members, one desk each, and addresses that are free.
     pub(crate) fn new(members: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let spec = Spec::new("detente-test", members).unwrap().on_free_ports();
+        let spec = Spec { port: free_ports(), ..Spec::new("detente-test", members).unwrap() };
         let made = dev_network(&directory.path().join("net"), &spec, now()).unwrap();
         Self { made, directory }
     }
@@ -78,6 +78,19 @@ pub(crate) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     aws_lc_rs::rand::fill(&mut bytes).unwrap();
     bytes
+}
+
+/// Three ports in a row that nobody uses, and that no other test of this process is given.
+fn free_ports() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let free = |port: u16| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
+    loop {
+        let start = 10_000 + u16::try_from(std::process::id() % 900).unwrap() * 20;
+        let port = start + NEXT.fetch_add(3, Ordering::Relaxed) % 3_000;
+        if (port..port + 3).all(free) {
+            return port;
+        }
+    }
 }
 
 /// One of the real programs, as a child process. Killed when dropped.
