@@ -11,6 +11,7 @@ mod api_limits;
 mod api_malformed;
 mod api_net;
 mod api_operator;
+mod bad_input_wire;
 mod cli_readme;
 mod codec;
 mod demo;
