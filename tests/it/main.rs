@@ -12,6 +12,7 @@ mod api_malformed;
 mod api_net;
 mod api_operator;
 mod bad_input_wire;
+mod bad_input_wire_counter;
 mod cli_readme;
 mod codec;
 mod demo;
