@@ -157,6 +157,12 @@ fn question() -> api::SendRequestRequest {
     }
 }
 
+fn with(change: impl FnOnce(&mut api::SendRequestRequest)) -> api::SendRequestRequest {
+    let mut asked = question();
+    change(&mut asked);
+    asked
+}
+
 const fn malformed(fields: &'static [&'static str]) -> Wanted {
     (Code::InvalidArgument, "E-101", "MALFORMED_FIELD", fields)
 }
@@ -221,40 +227,23 @@ async fn an_officers_act_that_is_wrong_stays_at_the_desk() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_officers_request_that_is_wrong_stays_at_the_desk() {
     let mut lab = Lab::new().await;
-    let with = |change: &dyn Fn(&mut api::SendRequestRequest)| {
-        let mut asked = question();
-        change(&mut asked);
-        asked
-    };
-    let ghost = with(&|asked| "ghost".clone_into(&mut asked.officer));
+    let ghost = with(|asked| "ghost".clone_into(&mut asked.officer));
     let nobody = (Code::NotFound, "D-103", "UNKNOWN_OFFICER", &[][..]);
     lab.refuses_request("an officer whom nobody knows", ghost, nobody).await;
-    let nowhere = with(&|asked| "XX/cyber".clone_into(&mut asked.to));
+    let nowhere = with(|asked| "XX/cyber".clone_into(&mut asked.to));
     let unknown = (Code::NotFound, "R-106", "UNKNOWN_RECIPIENT", &[][..]);
     lab.refuses_request("unknown recipient", nowhere, unknown).await;
-    let lower = with(&|asked| "ro".clone_into(&mut asked.to));
+    let lower = with(|asked| "ro".clone_into(&mut asked.to));
     lab.refuses_request("no desk", lower, malformed(&["to"])).await;
-    let un = with(&|asked| "UN_CYBERCRIME".clone_into(&mut asked.instrument));
+    let un = with(|asked| "UN_CYBERCRIME".clone_into(&mut asked.instrument));
     let not_common = (Code::InvalidArgument, "R-201", "NO_COMMON_INSTRUMENT", &[][..]);
     lab.refuses_request("no instrument in common", un, not_common).await;
-    let sap = with(&|asked| "SAP_CETS224".clone_into(&mut asked.instrument));
+    let sap = with(|asked| "SAP_CETS224".clone_into(&mut asked.instrument));
     let no_basis = (Code::InvalidArgument, "R-202", "INSTRUMENT_NOT_FOR_TYPE", &[][..]);
     lab.refuses_request("no basis for the type", sap, no_basis).await;
-    let choice = with(&|asked| asked.instrument.clear());
+    let choice = with(|asked| asked.instrument.clear());
     lab.refuses_request("several to choose from", choice, malformed(&["instrument"])).await;
-    let empty = with(&|asked| {
-        let form = form::body::Form::Information(form::InformationForm::default());
-        asked.body = Some(form::Body { form: Some(form) });
-    });
-    let fields = &["authority", "subject", "question"];
-    lab.refuses_request("a form that says nothing", empty, malformed(fields)).await;
-    let preservation = with(&|asked| {
-        "PRESERVATION".clone_into(&mut asked.r#type);
-        let form = form::body::Form::Preservation(form::PreservationForm::default());
-        asked.body = Some(form::Body { form: Some(form) });
-    });
-    lab.refuses_request("nothing of Art. 29(2)", preservation, malformed(ARTICLE_29_2)).await;
-    let urgent = with(&|asked| {
+    let urgent = with(|asked| {
         asked.test = true;
         "EMERGENCY".clone_into(&mut asked.urgency);
         let Some(form::body::Form::Information(filled)) =
@@ -267,7 +256,7 @@ async fn an_officers_request_that_is_wrong_stays_at_the_desk() {
     let never = (Code::InvalidArgument, "R-203", "TEST_NEVER_EMERGENCY", &[][..]);
     lab.refuses_request("a test that is an emergency", urgent, never).await;
     let id = lab.request.clone();
-    let reused = with(&|asked| {
+    let reused = with(|asked| {
         asked.message_id.clone_from(&id);
         asked.exercise = true;
     });
@@ -277,7 +266,24 @@ async fn an_officers_request_that_is_wrong_stays_at_the_desk() {
     let sent = lab.nl.send_request(question()).await.unwrap().into_inner().outcome.unwrap();
     assert_eq!(sent.state(), api::StatementState::Recorded, "{sent:?}");
     assert_ne!(sent.request_id, lab.request);
+    lab.stop().await;
+}
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_field_that_is_missing_is_named() {
+    let mut lab = Lab::new().await;
+    let empty = with(|asked| {
+        let form = form::body::Form::Information(form::InformationForm::default());
+        asked.body = Some(form::Body { form: Some(form) });
+    });
+    let fields = &["authority", "subject", "question"];
+    lab.refuses_request("a form that says nothing", empty, malformed(fields)).await;
+    let preservation = with(|asked| {
+        "PRESERVATION".clone_into(&mut asked.r#type);
+        let form = form::body::Form::Preservation(form::PreservationForm::default());
+        asked.body = Some(form::Body { form: Some(form) });
+    });
+    lab.refuses_request("nothing of Art. 29(2)", preservation, malformed(ARTICLE_29_2)).await;
     for (what, fields, asked) in [
         (
             "page_size",
@@ -298,5 +304,46 @@ async fn an_officers_request_that_is_wrong_stays_at_the_desk() {
         let refused = Failure::from(lab.nl.list_cases(asked).await.expect_err(what));
         expect(what, &refused, malformed(fields));
     }
+
+    // A date that the desk would reckon from, on a preservation that waits.
+    let asked = with(|asked| {
+        "PRESERVATION".clone_into(&mut asked.r#type);
+        let form = form::body::Form::Preservation(preservation_form());
+        asked.body = Some(form::Body { form: Some(form) });
+    });
+    let sent = lab.nl.send_request(asked).await.unwrap().into_inner().outcome.unwrap();
+    assert_eq!(sent.state(), api::StatementState::Recorded, "{sent:?}");
+    lab.request = sent.request_id;
+    lab.settle().await;
+    let filled =
+        form::ExecutionForm { effective_from: "yesterday".to_owned(), ..Default::default() };
+    let executed = api::ActRequest {
+        body: Some(form::Body { form: Some(form::body::Form::Execution(filled)) }),
+        ..lab.act(api::act_request::Act::Execute("EXECUTED".to_owned()))
+    };
+    lab.refuses_act("no date", executed, malformed(&["effective_from"])).await;
     lab.stop().await;
+}
+
+/// What Art. 29(2) asks for, and no more.
+fn preservation_form() -> form::PreservationForm {
+    let text = |text: &str| Some(form::Text { text: text.to_owned(), language: "en".to_owned() });
+    let Some(form::body::Form::Information(asked)) = question_form().form else {
+        panic!("another form")
+    };
+    form::PreservationForm {
+        authority: asked.authority,
+        offence: "illegal access, Art. 2".to_owned(),
+        facts: text("A hospital was locked."),
+        data: vec![form::DataSought {
+            description: "log-in records".to_owned(),
+            categories: vec!["TRAFFIC".to_owned()],
+            ..Default::default()
+        }],
+        relationship: text("The address was used to enter."),
+        custodian: "Example Hosting".to_owned(),
+        necessity: text("Records are kept for seven days."),
+        mla_intended: true,
+        ..Default::default()
+    }
 }
