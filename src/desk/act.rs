@@ -370,7 +370,7 @@ fn complete(scratch: &Scratch, request: RequestId, act: &Act, body: &Body) -> Re
     };
     let from: Timestamp = form.effective_from.parse().map_err(|error| {
         let why = format!("{error}");
-        Error::Malformed(vec![Malformed { field: "execution.effective_from".to_owned(), why }])
+        Error::Malformed(vec![Malformed { field: "effective_from".to_owned(), why }])
     })?;
     let own = scratch.file().directory().member(case.to.member);
     let days = own.map_or(0, |member| member.preservation_days_min).max(PRESERVATION_DAYS_MIN);
