@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tonic::Request;
 use tonic::codegen::http::Uri;
 use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Status};
 
 use super::Failure;
 use crate::envelope::Envelope;
+use crate::identity::Refusals;
 use crate::units::{DeskIndex, Index, MessageId, Timestamp};
 use crate::wire::detente::desk::v1 as wire;
 use wire::desk_service_client::DeskServiceClient;
@@ -61,6 +62,7 @@ pub struct RelayClient {
     /// The log.
     pub log: LogServiceClient<Channel>,
     call_within: Duration,
+    refusals: Refusals,
 }
 
 /// The outcome of a statement; the same for every repeat of it.
@@ -107,10 +109,30 @@ where
         directory: DirectoryServiceClient::new(channel.clone()).max_decoding_message_size(max),
         log: LogServiceClient::new(channel).max_decoding_message_size(max),
         call_within: limits.call_within,
+        refusals: Refusals::default(),
     }
 }
 
 impl RelayClient {
+    /// The same client; a call that fails for want of a connection says what stands in `refusals`,
+    /// which its connector keeps.
+    #[must_use]
+    pub fn with_refusals(self, refusals: Refusals) -> Self {
+        Self { refusals, ..self }
+    }
+
+    /// What went wrong with a call. Where the relay did not answer itself, its newest refusal of
+    /// our certificate is why.
+    fn failure(&self, status: &Status) -> Failure {
+        let failure = Failure::from_status(status);
+        match self.refusals.newest() {
+            Some(refusal) if failure.reason == "TRANSPORT" => {
+                Failure::certificate_refused(status, refusal)
+            }
+            Some(_) | None => failure,
+        }
+    }
+
     /// Submits a statement and waits until the relay has it on disk.
     ///
     /// # Errors
@@ -118,7 +140,8 @@ impl RelayClient {
     /// again is answered with it.
     pub async fn submit(&self, envelope: &Envelope) -> Result<Recorded, Failure> {
         let request = wire::SubmitRequest { envelope: Some(envelope.to_wire()) };
-        let answer = self.desk.clone().submit(self.timed(request)).await?.into_inner();
+        let answer = self.desk.clone().submit(self.timed(request)).await;
+        let answer = answer.map_err(|status| self.failure(&status))?.into_inner();
         let wire::SubmitResponse { index, time_ms, repeat } = answer;
         Ok(Recorded { index: Index(index), time: Timestamp(time_ms), repeat })
     }
@@ -133,7 +156,8 @@ impl RelayClient {
     ) -> Result<tonic::Streaming<wire::FollowResponse>, Failure> {
         // A stream has no end, so it has no deadline either: keepalive finds a dead relay.
         let request = wire::FollowRequest { from_desk_index: from.0 };
-        Ok(self.desk.clone().follow(request).await?.into_inner())
+        let answer = self.desk.clone().follow(request).await;
+        Ok(answer.map_err(|status| self.failure(&status))?.into_inner())
     }
 
     /// The sealed body of a statement addressed to this desk.
@@ -142,7 +166,8 @@ impl RelayClient {
     /// A [`Failure`].
     pub async fn content(&self, message: MessageId) -> Result<Content, Failure> {
         let request = wire::GetContentRequest { message_id: message.0.to_vec() };
-        let answer = self.desk.clone().get_content(self.timed(request)).await?.into_inner();
+        let answer = self.desk.clone().get_content(self.timed(request)).await;
+        let answer = answer.map_err(|status| self.failure(&status))?.into_inner();
         let wire::GetContentResponse { wrap, ciphertext } = answer;
         Ok(Content { wrap, ciphertext })
     }
@@ -153,7 +178,8 @@ impl RelayClient {
     /// A [`Failure`].
     pub async fn signed_genesis(&self) -> Result<Vec<u8>, Failure> {
         let request = self.timed(GetGenesisRequest {});
-        Ok(self.directory.clone().get_genesis(request).await?.into_inner().signed_genesis)
+        let answer = self.directory.clone().get_genesis(request).await;
+        Ok(answer.map_err(|status| self.failure(&status))?.into_inner().signed_genesis)
     }
 
     /// A request with this client's deadline.

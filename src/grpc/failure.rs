@@ -2,6 +2,7 @@
 //!
 //! Not for servers (see `trouble.rs` and `status.rs`, which write what is read here).
 
+use std::error::Error as _;
 use std::time::Duration;
 
 use tonic::{Code, Status};
@@ -17,7 +18,8 @@ pub struct Failure {
     pub code: Code,
     /// Stable reason, as "NO_COMMON_INSTRUMENT"; "TRANSPORT" when the relay did not answer itself.
     pub reason: String,
-    /// Stable code, as "R-104"; "E-000" when the relay did not answer itself.
+    /// Stable code, as "R-104"; "E-000" when the relay did not answer itself, "E-001"
+    /// when it refused the desk's certificate.
     pub rule_code: String,
     /// The cause, in a sentence.
     pub cause: String,
@@ -59,13 +61,28 @@ impl Failure {
         }
     }
 
+    /// The relay refused the desk's certificate: there is no connection to make the call on. May
+    /// pass: certificates are renewed, and lists replaced, by people.
+    pub(super) fn certificate_refused(status: &Status, refusal: String) -> Self {
+        Self {
+            reason: "CERTIFICATE_REFUSED".to_owned(),
+            rule_code: "E-001".to_owned(),
+            cause: refusal,
+            next: "ask the relay's operator for the code; renew the certificate if it was revoked \
+                   or has ended"
+                .to_owned(),
+            retry: true,
+            ..Self::transport(status)
+        }
+    }
+
     /// The relay did not say it: the network, a proxy or the HTTP/2 library did.
     fn transport(status: &Status) -> Self {
         Self {
             code: status.code(),
             reason: "TRANSPORT".to_owned(),
             rule_code: "E-000".to_owned(),
-            cause: format!("the relay did not answer: {}", status.message()),
+            cause: format!("the relay did not answer: {}", innermost(status)),
             next: "wait for the connection; the same call is sent again".to_owned(),
             fields: Vec::new(),
             retry: may_pass(status.code()),
@@ -78,6 +95,17 @@ impl From<Status> for Failure {
     fn from(status: Status) -> Self {
         Self::from_status(&status)
     }
+}
+
+/// The last cause in a chain: the one that says something.
+fn innermost(status: &Status) -> String {
+    let mut cause = status.source();
+    let mut text = status.message().to_owned();
+    while let Some(inner) = cause {
+        text = inner.to_string();
+        cause = inner.source();
+    }
+    text
 }
 
 /// True when a code that the transport gave does not speak of the call itself.

@@ -24,6 +24,9 @@
 //! | E-132 | `STOPPED` | `UNAVAILABLE` | yes |
 //! | E-133 | `FAULT` | `UNAVAILABLE` | yes |
 //!
+//! A client itself says `E-000` `TRANSPORT` when no answer came, and `E-001` `CERTIFICATE_REFUSED`
+//! when that is because the relay refused its certificate; both are tried again.
+//!
 //! Beside them stand the codes of the rules (`R-...`) and of identity (`I-...`).
 
 use std::time::Duration;

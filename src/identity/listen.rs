@@ -29,6 +29,7 @@ use tokio_stream::Stream;
 use tracing::Instrument;
 
 use super::connections::{Connection, Connections, PeerInfo};
+use super::denied::Denied;
 use super::trust::Trust;
 
 /// The client's connection preface (RFC 9113 section 3.4).
@@ -248,7 +249,13 @@ impl Door {
             }
             Err(Turned::Failed(fault)) => {
                 count(&self.counts.refused);
-                tracing::info!(%fault, "handshake failed");
+                if is_without_certificate(&fault) {
+                    // The verifier, which logs every other refusal, is not even asked.
+                    let denied = Denied::NoCertificate;
+                    tracing::warn!(code = denied.code(), cause = %denied, "desk refused");
+                } else {
+                    tracing::info!(%fault, "handshake failed");
+                }
             }
             Err(Turned::OverLimit(what)) => {
                 count(&self.counts.over_limit);
@@ -278,7 +285,7 @@ impl Door {
         let certificate = tls
             .peer_certificates()
             .and_then(<[_]>::first)
-            .ok_or_else(|| failed(super::Denied::NoCertificate.to_string()))?;
+            .ok_or_else(|| failed(Denied::NoCertificate.to_string()))?;
         let now = super::now();
         let admitted = self.trust.admit(certificate, now).map_err(|d| failed(d.to_string()))?;
         if admitted.leaf.is_long_lived() {
@@ -349,6 +356,12 @@ fn holder(address: IpAddr) -> IpAddr {
         IpAddr::V4(v4) => v4.into(),
         IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
     }
+}
+
+/// True when the peer showed no certificate at all.
+fn is_without_certificate(fault: &io::Error) -> bool {
+    let tls = fault.get_ref().and_then(|inner| inner.downcast_ref());
+    matches!(tls, Some(rustls::Error::NoCertificatesPresented))
 }
 
 /// Errors that belong to one peer: the next one can be accepted at once.

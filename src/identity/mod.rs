@@ -54,7 +54,7 @@ pub mod listen;
 
 pub mod connect;
 
-pub use connect::connect;
+pub use connect::{Refusals, connect};
 pub use connections::{Connection, Connections, PeerInfo};
 pub use denied::Denied;
 pub use listen::{Limits, listen};

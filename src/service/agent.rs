@@ -21,7 +21,7 @@ use crate::grpc::agent::{Agent, AgentError, Options};
 use crate::grpc::client::{self, RelayClient};
 use crate::grpc::uplink::Timing;
 use crate::identity::keyfile::Kind;
-use crate::identity::{self, OwnCertificate, RelayTrust, Unlock};
+use crate::identity::{self, OwnCertificate, Refusals, RelayTrust, Unlock};
 use crate::telemetry;
 use crate::units::DeskId;
 
@@ -176,11 +176,14 @@ impl Link {
     fn client(&self) -> RelayClient {
         let tls = identity::client_config(Arc::clone(&self.own), Arc::clone(&self.trust));
         let address: Arc<str> = self.address.as_str().into();
+        let refusals = Refusals::default();
+        let kept = refusals.clone();
         let connector = move || {
-            let (tls, address) = (Arc::clone(&tls), Arc::clone(&address));
-            async move { identity::connect(&address, tls).await }
+            let (tls, address, refusals) =
+                (Arc::clone(&tls), Arc::clone(&address), refusals.clone());
+            async move { Ok(refusals.watch(identity::connect(&address, tls).await?)) }
         };
-        client::connect(connector, &client::Limits::default())
+        client::connect(connector, &client::Limits::default()).with_refusals(kept)
     }
 }
 
