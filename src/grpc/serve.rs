@@ -83,6 +83,10 @@ impl Default for Limits {
     }
 }
 
+/// How long the operator's calls may go on after the end. The store is closed by then: what is
+/// still open watches health, has been told, and would stay for ever.
+const WATCHERS_WITHIN: Duration = Duration::from_millis(500);
+
 /// What a message holds beside the envelope: signatures, keys and lengths of protobuf, in bytes.
 /// Four signatures of 2,420 bytes (ML-DSA-44) and their key ids fit.
 const MESSAGE_OVERHEAD_BYTES: usize = 16 << 10;
@@ -212,7 +216,7 @@ impl Edge {
         let late = async {
             end.await;
             ended.send_replace(true);
-            tokio::time::sleep(self.limits.drain_within).await;
+            tokio::time::sleep(WATCHERS_WITHIN).await;
         };
         tokio::select! {
             served = serving => served.map_err(ServeError::Transport),
