@@ -8,14 +8,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use detente::cli::pki::{DevNetwork, Spec, dev_network};
+use detente::cli::pki::{self, DevNetwork, Spec, dev_network};
 use detente::config;
 use detente::envelope::words::{Instrument, RequestType, Urgency};
-use detente::envelope::{self, Act, Draft, Envelope, RequestFacts, Signer, SigningKey};
+use detente::envelope::{
+    self, Act, Draft, Envelope, RequestFacts, Signer, SigningKey, Statement, genesis,
+};
 use detente::grpc::client::RelayClient;
 use detente::identity::{Unlock, keyfile};
 use detente::rules::Directory;
-use detente::units::{CaseId, DeskId, HOUR_MS, MessageId, Name, Timestamp};
+use detente::units::{CaseId, DeskId, HOUR_MS, MemberId, MessageId, Name, Timestamp};
 use detente::wire::detente::form::v1 as form;
 
 /// A development network in a directory of its own.
@@ -30,6 +32,42 @@ impl Dev {
         let directory = tempfile::tempdir().unwrap();
         let spec = Spec { port: free_ports(), ..Spec::new("detente-test", members).unwrap() };
         let made = dev_network(&directory.path().join("net"), &spec, now()).unwrap();
+        Self { made, directory }
+    }
+
+    /// As [`Dev::new`], but members and officers are changed before the genesis is drawn up.
+    pub(crate) fn with(members: &[&str], change: impl Fn(&mut pki::spec::Spec)) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let at = directory.path().join("net");
+        let spec = Spec { port: free_ports(), ..Spec::new("detente-test", members).unwrap() };
+        let mut publics = vec![pki::make_relay(&at, &spec.network, now()).unwrap()];
+        let mut keys = Vec::new();
+        for member in spec.members.keys() {
+            let made =
+                pki::make_member(&at, &spec.network, *member, None, &spec.desks, now()).unwrap();
+            publics.push(made.public);
+            keys.push(made.key);
+            let list = format!("{}.crl.pem", member.label());
+            let from = at.join("members").join(member.label()).join(&list);
+            std::fs::copy(from, at.join("relay/crl").join(&list)).unwrap();
+        }
+        publics.iter_mut().for_each(change);
+        let bytes = genesis::render(&pki::spec::genesis(&publics, now()).unwrap()).unwrap();
+        let signatures: Vec<_> = keys.iter().map(|key| genesis::sign(&bytes, key)).collect();
+        let hash = genesis::hash(&bytes);
+        let genesis = at.join("genesis.bin");
+        std::fs::write(&genesis, genesis::assemble(bytes, &signatures)).unwrap();
+        let port = spec.port.to_string();
+        run(&["pki", "configure", at.to_str().unwrap(), "--port", &port]);
+        let config = |id: &MemberId| at.join("members").join(id.label()).join("cyber/desk.toml");
+        let desks = spec.members.keys().map(|id| (desk(&id.to_string()), config(id)));
+        let made = DevNetwork {
+            genesis,
+            hash,
+            relay_config: at.join("relay/relay.toml"),
+            desk_configs: desks.collect(),
+            directory: at,
+        };
         Self { made, directory }
     }
 
@@ -62,6 +100,13 @@ impl Dev {
         let log = self.path().join(format!("{member}.log"));
         Process::start(&["desk", "--config", config], &log)
     }
+}
+
+/// Runs `detente` with these arguments to its end, which must be a success.
+pub(crate) fn run(arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_detente")).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
 }
 
 /// The desk of a member.
@@ -144,6 +189,16 @@ impl Process {
         }
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// All that it has logged, and those before it with the same log.
+    pub(crate) fn log(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(&self.log).unwrap()).into_owned()
+    }
+
     /// True while it runs.
     pub(crate) fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
@@ -168,16 +223,22 @@ impl Drop for Process {
 pub(crate) struct Speaker {
     pub(crate) desk: DeskId,
     officer: Name,
-    key: SigningKey,
+    pub(crate) key: SigningKey,
+    machine: SigningKey,
     directory: Directory,
     sequence: AtomicU64,
 }
 
 impl Speaker {
     pub(crate) fn new(dev: &Dev, member: &str) -> Self {
+        Self::officer(dev, member, "duty")
+    }
+
+    /// One who signs as this officer.
+    pub(crate) fn officer(dev: &Dev, member: &str, officer: &str) -> Self {
         let config = dev.desk_config(member);
         let genesis = std::fs::read(&config.network.genesis).unwrap();
-        let genesis = envelope::genesis::parse(&genesis).unwrap();
+        let genesis = genesis::parse(&genesis).unwrap();
         let unlock = Unlock::from_file(config.unlock.file.as_deref().unwrap()).unwrap();
         let key = |path: &Path| {
             let secret = keyfile::read(path, keyfile::Kind::Ed25519, &unlock).unwrap();
@@ -185,14 +246,16 @@ impl Speaker {
         };
         Self {
             desk: desk(member),
-            officer: "duty".parse().unwrap(),
-            key: key(&config.officers.iter().find(|o| o.name.as_str() == "duty").unwrap().key),
+            officer: officer.parse().unwrap(),
+            key: key(&config.officers.iter().find(|o| o.name.as_str() == officer).unwrap().key),
+            machine: key(&config.keys.desk),
             directory: Directory::from_genesis(&genesis),
             sequence: AtomicU64::new(0),
         }
     }
 
-    fn draft(&self, to: &DeskId, act: Act) -> Draft {
+    /// A statement to be.
+    pub(crate) fn draft(&self, to: &DeskId, act: Act) -> Draft {
         let message = MessageId(random());
         Draft {
             message,
@@ -242,11 +305,44 @@ impl Speaker {
         self.seal(&self.draft(to, Act::Request(facts)), &body)
     }
 
+    /// What is said on a request.
+    pub(crate) fn act(&self, request: &Statement, act: Act, body: form::Body) -> Envelope {
+        self.seal(&self.on(request, act), &body)
+    }
+
+    /// What the machine says on a request.
+    pub(crate) fn machine(&self, request: &Statement, act: Act) -> Envelope {
+        let draft = Draft { signer: Signer::Desk, ..self.on(request, act) };
+        envelope::machine(&draft, &self.machine).unwrap()
+    }
+
+    /// A statement to be on a request.
+    pub(crate) fn on(&self, request: &Statement, act: Act) -> Draft {
+        let other = if request.from == self.desk { &request.to } else { &request.from };
+        Draft {
+            case: request.case,
+            request: request.request,
+            in_reply_to: Some(request.header),
+            ..self.draft(other, act)
+        }
+    }
+
     /// Seals and signs a draft as it stands, right or wrong.
     pub(crate) fn seal(&self, draft: &Draft, body: &form::Body) -> Envelope {
-        let to = self.directory.encryption_key(&draft.to, now()).unwrap();
+        self.seal_for(&draft.to, draft, body, &self.key)
+    }
+
+    /// Seals a draft so that this desk can read it, and signs it with this key.
+    pub(crate) fn seal_for(
+        &self,
+        reader: &DeskId,
+        draft: &Draft,
+        body: &form::Body,
+        key: &SigningKey,
+    ) -> Envelope {
+        let to = self.directory.encryption_key(reader, now()).unwrap();
         let fill = &mut |bytes: &mut [u8]| aws_lc_rs::rand::fill(bytes).unwrap();
-        envelope::seal(draft, body, to, &self.key, fill).unwrap()
+        envelope::seal(draft, body, to, key, fill).unwrap()
     }
 }
 

@@ -1,0 +1,184 @@
+//! I6 and A11: certificates and lists are replaced, and the relay is stopped, under load; nobody's
+//! call fails for it, and nothing acknowledged is lost.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use detente::config;
+use detente::envelope::Envelope;
+use detente::grpc::client::Recorded;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+
+use crate::net::{self, Dev, Process, Shared, Speaker, until_up};
+
+const HANGUPS: usize = 100;
+
+/// How often the log has this.
+fn count(relay: &Process, words: &str) -> usize {
+    relay.log().matches(words).count()
+}
+
+async fn until(what: &str, relay: &Process, mut done: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !done() {
+        assert!(started.elapsed() < Duration::from_secs(20), "{what}: {}", relay.tail());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Calls until told to stop, each on the connection that is there or on a new one.
+async fn load(dev: Arc<Dev>, over: Arc<AtomicBool>, done: Arc<AtomicU64>, fresh: bool) {
+    let speaker = Speaker::new(&dev, "NL");
+    let mut client = net::relay_client(&dev, "NL");
+    while !over.load(Ordering::SeqCst) {
+        let said = speaker.question(&net::desk("RO"));
+        let recorded = client.submit(&said).await.expect("no call fails for a reload");
+        assert!(!recorded.repeat);
+        done.fetch_add(1, Ordering::SeqCst);
+        if fresh {
+            client = net::relay_client(&dev, "NL");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_reloads_under_load_fail_no_call() {
+    let dev = Arc::new(Dev::new(&["NL", "RO"]));
+    let mut relay = dev.start_relay();
+    let client = net::relay_client(&dev, "NL");
+    until_up(&client, &mut relay).await;
+    let (over, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let load: Vec<_> = [false, false, true, true]
+        .map(|fresh| tokio::spawn(load(dev.clone(), over.clone(), done.clone(), fresh)))
+        .into();
+    let directory = dev.made.directory.to_str().unwrap();
+    for hangup in 0..HANGUPS {
+        if hangup % 10 == 0 {
+            net::run(&["pki", "renew", directory, "relay"]);
+            net::run(&["pki", "crl", directory, "NL"]);
+        }
+        relay.signal("HUP");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    until("reloads", &relay, || count(&relay, "own certificate loaded") > 10).await;
+    over.store(true, Ordering::SeqCst);
+    for task in load {
+        task.await.unwrap();
+    }
+    assert!(done.load(Ordering::SeqCst) > 100, "the load was no load");
+    assert_eq!(count(&relay, "ERROR"), 0, "{}", relay.tail());
+
+    // What cannot be used is said and left alone.
+    let config = dev.relay_config();
+    let certificate = std::fs::read(&config.tls.certificate).unwrap();
+    let list = config.tls.revocation_lists.join("nl.crl.pem");
+    let good_list = std::fs::read(&list).unwrap();
+    std::fs::write(&config.tls.certificate, "no certificate").unwrap();
+    std::fs::write(&list, "no list").unwrap();
+    for words in
+        ["own certificate kept as it was", "revocation list not usable; the one before is kept"]
+    {
+        until(words, &relay, || {
+            // Two signals that wait are one.
+            relay.signal("HUP");
+            count(&relay, words) > 0
+        })
+        .await;
+    }
+    net::relay_client(&dev, "NL").signed_genesis().await.unwrap();
+    client.signed_genesis().await.unwrap();
+    std::fs::write(&config.tls.certificate, certificate).unwrap();
+    std::fs::write(&list, good_list).unwrap();
+
+    // A renewal is taken up without a signal too.
+    let before = count(&relay, "own certificate reloaded");
+    net::run(&["pki", "renew", directory, "relay"]);
+    until("a renewal", &relay, || count(&relay, "own certificate reloaded") > before).await;
+    net::relay_client(&dev, "NL").signed_genesis().await.unwrap();
+}
+
+/// Writes until it is over; what fails is sent again until it is acknowledged.
+async fn write(
+    dev: Arc<Dev>,
+    kept: Shared<Vec<(Envelope, Recorded)>>,
+    failed: Arc<AtomicU64>,
+    over: Arc<AtomicBool>,
+) {
+    let speaker = Speaker::new(&dev, "NL");
+    let client = net::relay_client(&dev, "NL");
+    while !over.load(Ordering::SeqCst) {
+        let said = speaker.question(&net::desk("RO"));
+        loop {
+            match client.submit(&said).await {
+                Ok(recorded) => {
+                    kept.lock().unwrap().push((said, recorded));
+                    break;
+                }
+                Err(failure) => {
+                    assert!(failure.retry, "refused for good: {failure}");
+                    failed.fetch_add(1, Ordering::SeqCst);
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_under_load_is_drained_and_loses_nothing() {
+    let dev = Arc::new(Dev::new(&["NL", "RO"]));
+    let mut relay = dev.start_relay();
+    let client = net::relay_client(&dev, "NL");
+    until_up(&client, &mut relay).await;
+    let kept = Shared::<Vec<_>>::default();
+    let (failed, over) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+    let writers: Vec<_> = (0..4)
+        .map(|_| tokio::spawn(write(dev.clone(), kept.clone(), failed.clone(), over.clone())))
+        .collect();
+    for round in 1..=3 {
+        let before = kept.lock().unwrap().len();
+        until("load", &relay, || kept.lock().unwrap().len() > before + 20).await;
+        let health = tokio::spawn(last_health(dev.relay_config()));
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let since = Instant::now();
+        relay.signal("TERM");
+        let ended = tokio::task::spawn_blocking(move || {
+            let status = relay.wait(Duration::from_secs(15));
+            (relay, status)
+        });
+        let (stopped, status) = ended.await.unwrap();
+        assert!(status.success(), "round {round}: {}", stopped.tail());
+        assert!(since.elapsed() < Duration::from_secs(5), "nothing was open that is worth a wait");
+        assert_eq!(health.await.unwrap(), Some(ServingStatus::NotServing as i32), "round {round}");
+        assert!(!stopped.log().contains("torn"), "{}", stopped.tail());
+        relay = dev.start_relay();
+        until_up(&client, &mut relay).await;
+    }
+    over.store(true, Ordering::SeqCst);
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    let kept = kept.lock().unwrap().clone();
+    for (said, recorded) in &kept {
+        let again = client.submit(said).await.unwrap();
+        assert_eq!((again.index, again.repeat), (recorded.index, true), "acknowledged and lost");
+    }
+    println!("{} acknowledged, {} calls tried again", kept.len(), failed.load(Ordering::SeqCst));
+}
+
+/// Watches health until the operator's listener ends; the last that was heard.
+async fn last_health(config: config::Relay) -> Option<i32> {
+    let address = format!("http://{}", config.listen.operator);
+    let channel = tonic::transport::Channel::from_shared(address).unwrap().connect().await.unwrap();
+    let mut health = HealthClient::new(channel);
+    let request = HealthCheckRequest { service: String::new() };
+    let mut stream = health.watch(request).await.unwrap().into_inner();
+    let mut last = None;
+    while let Ok(Some(heard)) = stream.message().await {
+        last = Some(heard.status);
+    }
+    last
+}
