@@ -17,6 +17,9 @@ pub mod codec;
 pub mod journal;
 pub mod views;
 pub mod tables;
+pub mod backup;
+pub mod audit;
+pub mod evidence;
 
 // -- III. What happens
 pub mod identity;
@@ -24,10 +27,16 @@ pub mod relay;
 pub mod desk;
 
 // -- IV. Who speaks with it
+pub mod cosign;
 pub mod grpc;
+pub mod web;
 
 // -- V. How it is run
 pub mod config;
 pub mod telemetry;
+pub mod pki;
 pub mod service;
+pub mod doctor;
+pub mod testkit;
+pub mod story;
 pub mod cli;

@@ -4,9 +4,8 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use detente::cli;
 
 fn main() -> ExitCode {
-    cli::run(cli::Arguments::parse())
+    cli::run_process()
 }

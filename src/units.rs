@@ -270,6 +270,9 @@ fn render_uuid(bytes: &[u8; 16], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     Ok(())
 }
 
+/// Parts of no more bytes than this are joined before they are hashed: two hashes and a prefix fit.
+const SHORT_BYTES: usize = 80;
+
 /// A SHA-256 hash, or a key's id, which is one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Hash(pub [u8; 32]);
@@ -288,12 +291,29 @@ impl Hash {
 
     /// SHA-256 of the concatenation of `parts`.
     pub fn of(parts: &[&[u8]]) -> Self {
-        let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
-        for part in parts {
-            context.update(part);
-        }
+        let digest = |bytes: &[u8]| aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        // A context costs as much as hashing what is short: leaves and nodes of a tree.
+        let mut short = [0; SHORT_BYTES];
+        let found = match (parts, short.get_mut(..length)) {
+            ([whole], _) => digest(whole),
+            (_, Some(joined)) => {
+                let mut rest = &mut *joined;
+                for part in parts {
+                    let (start, tail) = rest.split_at_mut(part.len());
+                    start.copy_from_slice(part);
+                    rest = tail;
+                }
+                digest(joined)
+            }
+            (_, None) => {
+                let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
+                parts.iter().for_each(|part| context.update(part));
+                context.finish()
+            }
+        };
         let mut hash = [0; 32];
-        hash.copy_from_slice(context.finish().as_ref());
+        hash.copy_from_slice(found.as_ref());
         Self(hash)
     }
 }
@@ -425,6 +445,43 @@ impl fmt::Debug for Timestamp {
     }
 }
 
+/// A whole day of UTC, counted from 1970-01-01, which is 0.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+pub struct Day(pub u32);
+
+impl Day {
+    /// The day of a moment; moments before 1970 are of its first day.
+    pub fn of(moment: Timestamp) -> Self {
+        Self(u32::try_from(moment.0.div_euclid(DAY_MS)).unwrap_or(0))
+    }
+
+    /// Its first moment.
+    pub fn start(self) -> Timestamp {
+        Timestamp(i64::from(self.0).saturating_mul(DAY_MS))
+    }
+}
+
+impl FromStr for Day {
+    type Err = Unreadable;
+
+    /// Reads "2026-11-23", in that form alone.
+    fn from_str(text: &str) -> Result<Self, Unreadable> {
+        let bad = || Unreadable::new("day", format!("{text:?} is not a day (2026-11-23)"));
+        let moment: Timestamp = format!("{text}T00:00:00Z").parse().map_err(|_| bad())?;
+        let day = Self::of(moment);
+        if day.to_string() == text { Ok(day) } else { Err(bad()) }
+    }
+}
+
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.start().to_string();
+        f.write_str(text.split('T').next().unwrap_or_default())
+    }
+}
+
 /// Milliseconds in a minute, an hour and a day of 24 hours: the network's clocks run 24x7 in UTC.
 pub const MINUTE_MS: i64 = 60_000;
 /// See [`MINUTE_MS`].
@@ -460,6 +517,19 @@ mod tests {
             assert!(MemberId::from_label(bad).is_err(), "{bad}");
         }
         assert!("1F1f1f1f-1f1f-1f1f-1f1f-1f1f1f1f1f1f".parse::<MessageId>().is_err());
+    }
+
+    #[test]
+    fn days_are_whole_and_of_utc() {
+        let day: Day = "2026-11-23".parse().unwrap();
+        assert_eq!(day.to_string(), "2026-11-23");
+        assert_eq!(Day::of("2026-11-23T23:59:59.999Z".parse().unwrap()), day);
+        assert_eq!(Day::of("2026-11-24T00:30:00+01:00".parse().unwrap()), day);
+        assert_eq!(Day::of(Timestamp(-1)), Day(0));
+        for bad in ["", "2026-11-31", "2026-1-1", "20261123", "2026-11-23T00:00:00Z", "1969-12-31"]
+        {
+            assert!(bad.parse::<Day>().is_err(), "{bad}");
+        }
     }
 
     #[test]

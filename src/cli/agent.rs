@@ -3,6 +3,7 @@
 //! Not for what is asked (see `desk/`). Every call has a limit of time; a call that may have had
 //! an effect carries an idempotency key, so that it can be repeated.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,9 +14,12 @@ use tonic::{Code, Request, Response, Status, Streaming};
 use tonic_types::StatusExt as _;
 
 use self::api::agent_service_client::AgentServiceClient;
+use self::api::make_evidence_response::Part;
 use super::failure::{Exit, Failure};
+use crate::envelope::entry::Signed;
 pub(super) use crate::grpc::counter::api;
-use crate::units::RequestId;
+use crate::grpc::counter::{Listing, Query, Version};
+use crate::units::{CaseId, DeskId, Hash, MemberId, RequestId};
 
 /// The fewest hexadecimal digits that name a request: one in 65,536 clashes with another by
 /// chance, and then the command says so.
@@ -71,6 +75,47 @@ impl Agent {
         outcome.ok_or_else(no_outcome)
     }
 
+    /// What waits for a second officer.
+    pub(super) async fn approvals(&mut self) -> Result<Vec<api::Approval>, Failure> {
+        let request = self.request(api::ListApprovalsRequest {});
+        Ok(limited(self.within, self.client.list_approvals(request)).await?.approvals)
+    }
+
+    /// One of these, with its form.
+    pub(super) async fn approval(
+        &mut self,
+        officer: String,
+        message_id: Vec<u8>,
+    ) -> Result<api::Approval, Failure> {
+        let request = self.request(api::GetApprovalRequest { officer, message_id });
+        let answer = limited(self.within, self.client.get_approval(request)).await?;
+        answer.approval.ok_or_else(no_outcome)
+    }
+
+    /// Approves it.
+    pub(super) async fn approve(
+        &mut self,
+        officer: String,
+        message_id: Vec<u8>,
+    ) -> Result<api::StatementOutcome, Failure> {
+        let request = self.request(api::ApproveRequest { officer, message_id });
+        let answer = limited(self.within, Box::pin(self.client.approve(request))).await;
+        let answer = answer.map_err(|failure| failure.of("the statement was not approved"))?;
+        answer.outcome.ok_or_else(no_outcome)
+    }
+
+    /// Declines it.
+    pub(super) async fn decline(
+        &mut self,
+        officer: String,
+        message_id: Vec<u8>,
+        reason: String,
+    ) -> Result<(), Failure> {
+        let request = self.request(api::DeclineRequest { officer, message_id, reason });
+        let answer = limited(self.within, self.client.decline(request)).await;
+        answer.map(drop).map_err(|failure| failure.of("the statement was not declined"))
+    }
+
     /// One request with its history.
     pub(super) async fn case(
         &mut self,
@@ -94,6 +139,21 @@ impl Agent {
         open_only: bool,
         count: usize,
     ) -> Result<Vec<api::Case>, Failure> {
+        self.pages(direction, open_only, None, count).await
+    }
+
+    /// Every request of a case, newest first.
+    pub(super) async fn cases_of(&mut self, case: CaseId) -> Result<Vec<api::Case>, Failure> {
+        self.pages("", false, Some(case), usize::MAX).await
+    }
+
+    async fn pages(
+        &mut self,
+        direction: &str,
+        open_only: bool,
+        of: Option<CaseId>,
+        count: usize,
+    ) -> Result<Vec<api::Case>, Failure> {
         let mut cases = Vec::new();
         let mut page_token = String::new();
         while cases.len() < count {
@@ -102,6 +162,7 @@ impl Agent {
                 page_token,
                 direction: direction.to_owned(),
                 open_only,
+                case_id: of.map(|case| case.0.to_vec()).unwrap_or_default(),
             });
             let page = limited(self.within, self.client.list_cases(request)).await?;
             cases.extend(page.cases);
@@ -136,6 +197,144 @@ impl Agent {
         limited(self.within, self.client.get_agent_status(request)).await
     }
 
+    /// Says that an alarm has been dealt with.
+    pub(super) async fn settle(&mut self, settle: api::SettleAlarmRequest) -> Result<(), Failure> {
+        let request = self.request(settle);
+        let answer = limited(self.within, self.client.settle_alarm(request)).await;
+        answer.map(drop).map_err(|failure| failure.of("the alarm was not settled"))
+    }
+
+    /// A page of response times.
+    pub(super) async fn response_times(
+        &mut self,
+        ask: api::GetResponseTimesRequest,
+    ) -> Result<api::GetResponseTimesResponse, Failure> {
+        let request = self.request(api::AgentServiceGetResponseTimesRequest { ask: Some(ask) });
+        let answer = limited(self.within, self.client.get_response_times(request)).await?.answer;
+        answer.ok_or_else(no_outcome)
+    }
+
+    /// A page of overdue requests.
+    pub(super) async fn overdue(
+        &mut self,
+        ask: api::ListOverdueRequest,
+    ) -> Result<api::ListOverdueResponse, Failure> {
+        let request = self.request(api::AgentServiceListOverdueRequest { ask: Some(ask) });
+        let answer = limited(self.within, self.client.list_overdue(request)).await?.answer;
+        answer.ok_or_else(no_outcome)
+    }
+
+    /// The proofs of a request's records, and how many are missing.
+    pub(super) async fn proofs(
+        &mut self,
+        request: RequestId,
+    ) -> Result<api::ListProofsResponse, Failure> {
+        let request = self.request(api::ListProofsRequest { request_id: request.0.to_vec() });
+        limited(self.within, self.client.list_proofs(request)).await
+    }
+
+    /// Whether what a proof shows has come here.
+    pub(super) async fn show_proof(
+        &mut self,
+        tlog_proof: String,
+    ) -> Result<api::ShowProofResponse, Failure> {
+        let request = self.request(api::ShowProofRequest { tlog_proof });
+        let shown = limited(self.within, self.client.show_proof(request)).await;
+        shown.map_err(|failure| failure.of("nothing was compared"))
+    }
+
+    /// A bundle of evidence: what there is to say of it, and the file.
+    pub(super) async fn evidence(
+        &mut self,
+        request: api::MakeEvidenceRequest,
+    ) -> Result<(api::EvidenceSummary, Vec<u8>), Failure> {
+        let request = self.request(request);
+        let making = async {
+            let mut stream = self.client.make_evidence(request).await?.into_inner();
+            let (mut summary, mut bytes) = (None, Vec::new());
+            while let Some(api::MakeEvidenceResponse { part }) = stream.message().await? {
+                match part {
+                    Some(Part::Summary(first)) => summary = Some(first),
+                    Some(Part::Chunk(chunk)) => bytes.extend(chunk),
+                    None => {}
+                }
+            }
+            Ok(Response::new((summary, bytes)))
+        };
+        let made = limited(self.within, Box::pin(making)).await;
+        let (summary, bytes) = made.map_err(|failure| failure.of("no evidence was made"))?;
+        let whole = |summary: &api::EvidenceSummary| {
+            summary.bytes == bytes.len() as u64 && summary.sha256 == Hash::of(&[&bytes]).0
+        };
+        let summary = summary.filter(|summary| whole(summary)).ok_or_else(no_outcome)?;
+        Ok((summary, bytes))
+    }
+
+    /// The member whose desk this is.
+    pub(super) async fn own_member(&mut self) -> Result<MemberId, Failure> {
+        let desk: Result<DeskId, _> = self.status().await?.desk.parse();
+        desk.map(|desk| desk.member).map_err(|_| no_outcome())
+    }
+
+    /// A version of a member's entry.
+    pub(super) async fn entry(
+        &mut self,
+        request: api::GetEntryRequest,
+    ) -> Result<api::GetEntryResponse, Failure> {
+        let request = self.request(request);
+        limited(self.within, self.client.get_entry(request)).await
+    }
+
+    /// Every version of a member's entry, the oldest first.
+    pub(super) async fn entry_versions(&mut self, member: &str) -> Result<Vec<Version>, Failure> {
+        let (mut versions, mut page_token) = (Vec::new(), String::new());
+        loop {
+            let member = member.to_owned();
+            let page = api::ListEntryVersionsRequest { member, page_size: PAGE, page_token };
+            let request = self.request(page);
+            let page = limited(self.within, self.client.list_entry_versions(request)).await?;
+            versions.extend(page.versions);
+            page_token = page.next_page_token;
+            if page_token.is_empty() {
+                return Ok(versions);
+            }
+        }
+    }
+
+    /// Every desk that is looked for.
+    pub(super) async fn search(&mut self, query: Query) -> Result<Vec<Listing>, Failure> {
+        let (mut desks, mut page_token) = (Vec::new(), String::new());
+        loop {
+            let search = Some(Query { page_size: PAGE, page_token, ..query.clone() });
+            let request = self.request(api::SearchDesksRequest { search });
+            let page = limited(self.within, self.client.search_desks(request)).await?;
+            desks.extend(page.desks);
+            page_token = page.next_page_token;
+            if page_token.is_empty() {
+                return Ok(desks);
+            }
+        }
+    }
+
+    /// Whom to call.
+    pub(super) async fn call_advice(
+        &mut self,
+        request: api::GetCallAdviceRequest,
+    ) -> Result<Vec<api::CallAdvice>, Failure> {
+        let request = self.request(request);
+        Ok(limited(self.within, self.client.get_call_advice(request)).await?.advice)
+    }
+
+    /// Publishes an entry.
+    pub(super) async fn publish(
+        &mut self,
+        signed: Signed,
+    ) -> Result<api::PublishEntryResponse, Failure> {
+        let request = self.request(api::PublishEntryRequest { envelope: Some(signed.to_wire()) });
+        let answer = limited(self.within, self.client.publish_entry(request)).await;
+        answer.map_err(|failure| failure.of("the entry was not published"))
+    }
+
     /// The request that `text` names: a whole id, or at least four digits that begin just one.
     pub(super) async fn resolve(&mut self, text: &str) -> Result<RequestId, Failure> {
         if let Ok(id) = text.parse() {
@@ -147,6 +346,37 @@ impl Agent {
         pick(&digits, cases.iter().filter_map(|case| RequestId::from_slice(&case.request_id).ok()))
     }
 
+    /// The case that `text` names: its id or that of one of its requests, whole or abbreviated.
+    pub(super) async fn resolve_case(&mut self, text: &str) -> Result<CaseId, Failure> {
+        let digits = parse_prefix(text)
+            .map_err(|why| Failure::value("ID", why, "detente desk inbox lists the ids"))?;
+        let begins = |id: &[u8]| data_encoding::HEXLOWER.encode(id).starts_with(&digits);
+        let cases = self.cases("", false, usize::MAX).await?;
+        let found: BTreeSet<CaseId> = cases
+            .iter()
+            .filter(|case| begins(&case.case_id) || begins(&case.request_id))
+            .filter_map(|case| CaseId::from_slice(&case.case_id).ok())
+            .collect();
+        let mut found = found.into_iter();
+        match (found.next(), found.next()) {
+            (Some(one), None) => Ok(one),
+            (None, _) => Err(Failure::new(
+                Exit::Usage,
+                "C-202",
+                "no such case",
+                format!("neither a case nor a request of this desk begins with {digits}"),
+                "detente desk inbox lists the ids",
+            )),
+            (Some(one), Some(other)) => Err(Failure::new(
+                Exit::Usage,
+                "C-203",
+                "the id is ambiguous",
+                format!("{digits} begins cases {one} and {other}, or requests in both"),
+                "give more digits",
+            )),
+        }
+    }
+
     fn request<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
         request.set_timeout(self.within);
@@ -155,7 +385,7 @@ impl Agent {
 }
 
 /// The digits of an abbreviated id: lower-case hexadecimal, hyphens left out.
-fn parse_prefix(text: &str) -> Result<String, String> {
+pub(super) fn parse_prefix(text: &str) -> Result<String, String> {
     let digits: String = text.chars().filter(|c| *c != '-').collect::<String>().to_lowercase();
     let hexadecimal = digits.bytes().all(|b| b.is_ascii_hexdigit());
     if hexadecimal && (PREFIX_DIGITS_MIN..=32).contains(&digits.len()) {

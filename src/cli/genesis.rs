@@ -13,11 +13,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
 
-use super::pki::spec::{self, Spec};
 use crate::envelope::genesis::{self, Genesis};
 use crate::envelope::{Signature, SigningKey};
 use crate::identity::keyfile::{self, Kind};
 use crate::identity::{Unlock, now};
+use crate::pki::spec::{self, Spec};
 use crate::units::Hash;
 
 /// Draw up, sign and read the founding act of a network.
@@ -69,6 +69,11 @@ enum Action {
         /// The genesis.
         genesis: PathBuf,
     },
+    /// Print the policy by which heads of the logs are believed where no file says otherwise.
+    Policy {
+        /// The genesis.
+        genesis: PathBuf,
+    },
     /// Print the hash that every configuration pins.
     Hash {
         /// The genesis.
@@ -109,6 +114,10 @@ impl GenesisCommand {
             Action::Show { genesis } => {
                 let signed = read(&genesis)?;
                 show(&signed, &genesis::parse(&signed)?, out)?;
+            }
+            Action::Policy { genesis } => {
+                let genesis = genesis::parse(&read(&genesis)?)?;
+                write!(out, "{}", genesis::default_policy(&genesis))?;
             }
             Action::Hash { genesis } => {
                 writeln!(out, "{}", genesis::parse(&read(&genesis)?)?.hash)?;
@@ -174,6 +183,9 @@ fn show(signed: &[u8], genesis: &Genesis, out: &mut dyn Write) -> Result<()> {
             writeln!(out, "    desk {}: {}", desk.name, desk.organisation)?;
             let languages = desk.languages.join(", ");
             writeln!(out, "      {}, speaks {languages}", desk.time_zone)?;
+            if let Some(key) = &desk.witness_key {
+                writeln!(out, "      witness key {}", key.id())?;
+            }
             for officer in &desk.officers {
                 let roles: Vec<_> = officer.roles.iter().map(ToString::to_string).collect();
                 let (name, key) = (&officer.name, officer.key.id());

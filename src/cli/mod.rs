@@ -5,17 +5,24 @@
 //! documents; no secret is taken from an argument or the environment.
 
 mod agent;
+mod backup;
 mod clean;
+mod config;
 mod demo;
 mod desk;
+mod doctor;
 mod failure;
+mod generate;
 pub mod genesis;
 mod moment;
+mod operator;
 pub mod pki;
+mod play;
 mod relay;
 mod screen;
 pub(crate) mod signal;
 mod start;
+mod times;
 mod verify;
 
 use std::process::ExitCode;
@@ -62,10 +69,45 @@ enum Command {
     Relay(relay::RelayCommand),
     Desk(Box<desk::Desk>),
     Demo(demo::Demo),
+    Play(play::Play),
     Pki(pki::Pki),
     Genesis(genesis::GenesisCommand),
+    Operator(Box<operator::OperatorCommand>),
     Verify(verify::Verify),
     Rebuild(verify::Rebuild),
+    Backup(backup::Backup),
+    Restore(backup::Restore),
+    Config(config::ConfigCommand),
+    Doctor(doctor::Doctor),
+    Completions(generate::Completions),
+    Man(generate::Man),
+}
+
+/// Does what the arguments of the process ask for.
+pub fn run_process() -> ExitCode {
+    match Arguments::try_parse() {
+        Ok(arguments) => run(arguments),
+        // Help and version are data.
+        Err(error) if !error.use_stderr() => error.exit(),
+        Err(error) => misunderstood(&error),
+    }
+}
+
+/// Arguments that are not understood. `--json` may be among them, wherever it stands.
+fn misunderstood(error: &clap::Error) -> ExitCode {
+    let text = error.render().to_string();
+    let why: Vec<&str> =
+        text.lines().take_while(|line| !line.starts_with("Usage:")).map(str::trim).collect();
+    let why = why.join(" ").trim().trim_start_matches("error: ").to_owned();
+    let next = "see what it takes with --help";
+    let failure = Failure::new(Exit::Usage, "C-209", "it is not understood", why, next);
+    let mut screen = Screen::of_process(std::env::args_os().any(|word| word == "--json"));
+    if screen.is_json() {
+        screen.message(&failure.json().to_string());
+    } else if error.print().is_ok() {
+        screen.message(&format!("  code:  {}", failure.code));
+    }
+    failure.exit.into()
 }
 
 /// Runs the subcommand and says how it ended.
@@ -76,10 +118,18 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Relay(relay) => relay.run(&mut screen),
         Command::Desk(desk) => desk.run(&common, &mut screen),
         Command::Demo(demo) => demo.run(&common),
+        Command::Play(play) => play.run(&common, &mut screen),
         Command::Pki(pki) => told(&mut screen, |out| pki.run(out)),
         Command::Genesis(genesis) => told(&mut screen, |out| genesis.run(out)),
+        Command::Operator(operator) => operator.run(&common, &mut screen),
         Command::Verify(verify) => verify.run(&mut screen),
         Command::Rebuild(rebuild) => rebuild.run(&mut screen),
+        Command::Backup(backup) => backup.run(&mut screen),
+        Command::Restore(restore) => restore.run(&mut screen),
+        Command::Config(config) => config.run(&mut screen),
+        Command::Doctor(doctor) => doctor.run(&mut screen),
+        Command::Completions(completions) => completions.run(&mut screen),
+        Command::Man(man) => man.run(&mut screen),
     };
     match ended {
         Ok(exit) => exit.into(),

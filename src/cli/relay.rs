@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 
-use super::signal::{self, Hangups};
+use super::signal::{self, Hangups, Stops};
 use super::start;
 use super::{Exit, Failure, Screen};
 use crate::config;
@@ -24,28 +24,34 @@ const PROBE_AGE_MS_MAX: i64 = 30_000;
 #[command(
     before_help = "Example:
   detente relay --config relay.toml",
-    after_help = "SIGTERM and SIGINT stop it (calls have 10 s to finish); SIGHUP reads \
-                  certificate, key and revocation lists again."
+    after_help = "SIGTERM and SIGINT stop it (calls have 10 s to finish; a second one does not \
+                  wait for them); SIGHUP reads certificate, key and revocation lists again."
 )]
 pub(super) struct RelayCommand {
     /// The relay's configuration.
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "print_defaults")]
+    config: Option<PathBuf>,
+    /// Print a commented configuration with every key and its default, and do nothing else.
+    #[arg(long)]
+    print_defaults: bool,
 }
 
 impl RelayCommand {
     pub(super) fn run(self, screen: &mut Screen) -> Result<Exit, Failure> {
-        let config = config::Relay::read(&self.config)?;
+        let Some(file) = self.config.filter(|_| !self.print_defaults) else {
+            return super::config::print_defaults(super::config::Program::Relay, screen);
+        };
+        let config = config::Relay::read(&file)?;
         start::logs(&config.log)?;
         start::runtime()?.block_on(serve(&config, screen))
     }
 }
 
 async fn serve(config: &config::Relay, screen: &mut Screen) -> Result<Exit, Failure> {
-    let mut hangups = Hangups::new();
+    let (mut hangups, mut stops) = (Hangups::new(), Stops::new());
     let relay = tokio::select! {
         started = RunningRelay::start(config) => started.map_err(start::failure)?,
-        _stop = signal::stop_requested() => return Ok(Exit::Success),
+        _stop = stops.next() => return Ok(Exit::Success),
     };
     let addresses = relay.addresses();
     if screen.is_json() {
@@ -66,7 +72,7 @@ async fn serve(config: &config::Relay, screen: &mut Screen) -> Result<Exit, Fail
     let alive = || relay.relay().probe_age_ms() < PROBE_AGE_MS_MAX;
     let broken = tokio::select! {
         why = relay.failed() => Some(why),
-        which = signal::stop_requested() => {
+        which = stops.next() => {
             tracing::info!(signal = which, "stopping");
             None
         }
@@ -74,7 +80,10 @@ async fn serve(config: &config::Relay, screen: &mut Screen) -> Result<Exit, Fail
         () = watch(alive) => None,
     };
     signal::tell_stopping();
-    let stopped = relay.stop().await;
+    let stopped = tokio::select! {
+        stopped = relay.stop() => stopped,
+        which = stops.next() => return Err(start::impatient(which)),
+    };
     match broken.map_or(stopped, Err) {
         Ok(()) => Ok(Exit::Success),
         Err(why) => Err(start::store_failed("the relay stopped by itself", &why)),

@@ -7,12 +7,24 @@ use std::time::Duration;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Waits for SIGTERM or SIGINT, and says which.
-pub(crate) async fn stop_requested() -> &'static str {
-    let (mut term, mut int) = (heard(SignalKind::terminate()), heard(SignalKind::interrupt()));
-    tokio::select! {
-        () = next(&mut term) => "SIGTERM",
-        () = next(&mut int) => "SIGINT",
+/// SIGTERM and SIGINT, again and again.
+pub(crate) struct Stops {
+    term: Option<Signal>,
+    int: Option<Signal>,
+}
+
+impl Stops {
+    /// Listens from now on; none is missed between two waits.
+    pub(crate) fn new() -> Self {
+        Self { term: heard(SignalKind::terminate()), int: heard(SignalKind::interrupt()) }
+    }
+
+    /// Waits for the next one, and says which.
+    pub(crate) async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            () = next(&mut self.term) => "SIGTERM",
+            () = next(&mut self.int) => "SIGINT",
+        }
     }
 }
 

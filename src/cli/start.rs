@@ -7,7 +7,7 @@ use crate::config::{self, LogFormat};
 use crate::desk;
 use crate::grpc::agent::AgentError;
 use crate::journal;
-use crate::relay::OpenError;
+use crate::relay::{self, OpenError};
 use crate::service::StartError;
 use crate::telemetry;
 
@@ -37,6 +37,11 @@ pub(super) fn failure(error: StartError) -> Failure {
             "compare the hash with the other members over another channel, then correct \
              network.genesis or network.genesis_sha256",
         ),
+        StartError::Policy { .. } | StartError::Witness(_) => failed(
+            "C-613",
+            "correct network.policy, or leave it out; `detente genesis policy` prints the one that \
+             the genesis states",
+        ),
         StartError::Unlock(_) | StartError::NoUnlock => failed(
             "C-603",
             "name in [unlock] a file that only its owner can read (chmod 600), or a credential of \
@@ -45,6 +50,11 @@ pub(super) fn failure(error: StartError) -> Failure {
         StartError::Bind { .. } => {
             failed("C-604", "choose another address, or stop what listens there")
         }
+        StartError::LogKey { .. } | StartError::Relay(OpenError::LogKey(_)) => failed(
+            "C-612",
+            "name in [logs] the key files that were made with the public halves in the genesis, or \
+             whose keys were announced since; no member accepts a log signed by others",
+        ),
         StartError::Own(_) | StartError::Key { .. } | StartError::Authority(_) => failed(
             "C-605",
             "check [tls] and the key files: each must be there, be opened by the secret in \
@@ -69,7 +79,10 @@ pub(super) fn failure(error: StartError) -> Failure {
              agent that uses it",
         ),
         StartError::Relay(OpenError::Journal(fault)) => journal_failure(&fault),
-        StartError::Relay(OpenError::Tables(_)) => failed(
+        StartError::Relay(OpenError::Founding(relay::Error::Full)) => {
+            failed("C-404", "free space on the disk of store.directory, then start it again")
+        }
+        StartError::Relay(OpenError::Tables(_) | OpenError::Incarnation(_)) => failed(
             "C-607",
             "check disk space and rights of store.directory; the tables can be \
                              made anew with detente rebuild",
@@ -93,7 +106,7 @@ pub(super) fn journal_failure(fault: &journal::Fault) -> Failure {
             Exit::Unverified,
             "C-401",
             "keep the directory as it is, restore a copy, and compare both; nothing is served \
-             from a damaged journal",
+             from a damaged journal, and no new one is begun in its place",
         ),
         journal::Fault::InUse { .. } => {
             failed(Exit::Failure, "C-402", "stop the process that has it, then try again")
@@ -107,6 +120,15 @@ pub(super) fn journal_failure(fault: &journal::Fault) -> Failure {
             failed(Exit::Failure, "C-404", "check disk, disk space and rights, then try again")
         }
     }
+}
+
+/// A second signal while the first was being heeded.
+pub(super) fn impatient(which: &str) -> Failure {
+    let what = "it was ended before it had stopped in order";
+    let next = "start it again; what was acknowledged is on the disk";
+    let why = format!("a second signal came ({which}) while calls had time to finish");
+    tracing::warn!(signal = which, "ended at once: a second signal");
+    Failure::new(Exit::Failure, "C-611", what, why, next)
 }
 
 /// A store that failed while the program ran.

@@ -14,13 +14,13 @@ use serde::{Deserialize, Serialize};
 use crate::envelope::Signature;
 use crate::rules::event::{Event, Numbering};
 use crate::tlog;
-use crate::units::{BatchId, Hash, Index, Timestamp};
+use crate::units::{BatchId, DeskId, Hash, Index, Timestamp};
 
 mod v1;
 
 pub use v1::{
-    decode_body, decode_event, decode_record, decode_trailer, encode_body, encode_event,
-    encode_record, encode_trailer,
+    decode_body, decode_entry, decode_event, decode_genesis, decode_outline, decode_record,
+    decode_trailer, encode_body, encode_event, encode_record, encode_trailer,
 };
 
 /// Stored bytes that do not hold together.
@@ -118,6 +118,9 @@ pub enum Log {
 }
 
 impl Log {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Directory, Self::Traffic];
+
     /// The one spelling.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -142,6 +145,14 @@ impl Heads {
         let empty = Head { size: 0, root: tlog::merkle::empty_root() };
         Self { directory: empty, traffic: empty }
     }
+
+    /// Of this log.
+    pub const fn of(&self, log: Log) -> Head {
+        match log {
+            Log::Directory => self.directory,
+            Log::Traffic => self.traffic,
+        }
+    }
 }
 
 /// Where a log stands.
@@ -164,6 +175,19 @@ pub struct Decoded {
     pub pair_sequence: u64,
     /// Hash of the previous event of the same request.
     pub previous: Option<Hash>,
+}
+
+/// What an event says of itself, as it can be read without the header beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outline {
+    /// The desk it comes from, if any.
+    pub from: Option<DeskId>,
+    /// The desk it goes to, if any.
+    pub to: Option<DeskId>,
+    /// Its number in that ordered pair, from 1; 0 without a pair.
+    pub pair_sequence: u64,
+    /// Record time.
+    pub time: Timestamp,
 }
 
 /// The erasable body of a record: what only the two desks can read.

@@ -77,6 +77,9 @@ pub struct Keys {
     /// Paths of the keys that open bodies, newest first: at least one. An old one stays until
     /// what was sealed to it has been fetched, at most 90 days past its rotation. Mandatory.
     pub encryption: Vec<PathBuf>,
+    /// Path of the key that cosigns the heads of the logs. Default: none, and then the desk is no
+    /// witness.
+    pub witness: Option<PathBuf>,
 }
 
 /// `[[officer]]`: who signs at this desk.
@@ -151,7 +154,7 @@ impl Desk {
 
     pub(super) fn resolve(&mut self, directory: &Path) {
         let Self { network, tls, unlock, keys, officers, store, counter, .. } = self;
-        absolute(&mut network.genesis, directory);
+        network.resolve(directory);
         absolute(&mut tls.certificate, directory);
         absolute(&mut tls.key, directory);
         if let Some(lists) = &mut tls.relay_revocation_lists {
@@ -159,7 +162,7 @@ impl Desk {
         }
         unlock.resolve(directory);
         absolute(&mut keys.desk, directory);
-        for key in &mut keys.encryption {
+        for key in keys.encryption.iter_mut().chain(&mut keys.witness) {
             absolute(key, directory);
         }
         for officer in officers {

@@ -6,6 +6,7 @@
 
 mod desk;
 mod place;
+pub mod reference;
 mod relay;
 mod value;
 
@@ -13,7 +14,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub use desk::{Counter, Desk, DeskListen, DeskStore, Keys, Officer, RelayAddress, Tls as DeskTls};
-pub use relay::{Limits, Listen, Relay, Tls as RelayTls};
+pub use relay::{Limits, Listen, Logs, Publish, Relay, Tls as RelayTls};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 pub use value::HostPort;
@@ -60,6 +61,19 @@ pub struct Network {
     /// itself: it says which network this is. Mandatory.
     #[serde(deserialize_with = "value::parsed")]
     pub genesis_sha256: Hash,
+    /// Path of a policy (C2SP tlog-policy): which witnesses must have cosigned a head of the logs
+    /// before it is believed. Default: more than two thirds of the committee that the genesis
+    /// states (`detente genesis policy` prints it).
+    pub policy: Option<PathBuf>,
+}
+
+impl Network {
+    fn resolve(&mut self, directory: &Path) {
+        absolute(&mut self.genesis, directory);
+        if let Some(policy) = &mut self.policy {
+            absolute(policy, directory);
+        }
+    }
 }
 
 /// `[unlock]`: where the secret is that opens the keys at rest. Exactly one of the two.
@@ -154,6 +168,64 @@ impl Desk {
         config.resolve(&directory_of(file));
         config.check().map_err(|clash| clash.in_text(text, file))?;
         Ok(config)
+    }
+}
+
+/// A configuration of either kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Either {
+    /// A relay's.
+    Relay(Box<Relay>),
+    /// A desk's.
+    Desk(Box<Desk>),
+}
+
+impl Either {
+    /// "relay" or "desk".
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Relay(_) => "relay",
+            Self::Desk(_) => "desk",
+        }
+    }
+
+    /// Reads a `relay.toml` or a `desk.toml`: the latter says on top which desk it is of.
+    ///
+    /// # Errors
+    /// [`Invalid`], with file, line, column, key and what to do.
+    pub fn read(file: &Path) -> Result<Self, Invalid> {
+        read(file, |text, file| {
+            let table: toml::Table = parse(text, file)?;
+            if ["desk", "officer", "counter"].iter().any(|key| table.contains_key(*key)) {
+                Desk::parse(text, file).map(|desk| Self::Desk(Box::new(desk)))
+            } else {
+                Relay::parse(text, file).map(|relay| Self::Relay(Box::new(relay)))
+            }
+        })
+    }
+
+    /// Which network.
+    pub fn network(&self) -> &Network {
+        match self {
+            Self::Relay(relay) => &relay.network,
+            Self::Desk(desk) => &desk.network,
+        }
+    }
+
+    /// Where the secret is that opens the keys.
+    pub fn unlock(&self) -> &Unlock {
+        match self {
+            Self::Relay(relay) => &relay.unlock,
+            Self::Desk(desk) => &desk.unlock,
+        }
+    }
+
+    /// The directory of the store.
+    pub fn store(&self) -> &Path {
+        match self {
+            Self::Relay(relay) => &relay.store.directory,
+            Self::Desk(desk) => &desk.store.directory,
+        }
     }
 }
 

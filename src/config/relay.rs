@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -19,10 +20,15 @@ pub struct Relay {
     pub listen: Listen,
     /// With what certificate, and which revocation lists it goes by.
     pub tls: Tls,
-    /// Where the secret is that opens its key.
+    /// With what keys it signs its logs.
+    pub logs: Logs,
+    /// Where the secret is that opens its keys.
     pub unlock: Unlock,
     /// Where it keeps journal and tables.
     pub store: Store,
+    /// Where and when it publishes its logs.
+    #[serde(default)]
+    pub publish: Publish,
     /// What it takes at most.
     #[serde(default)]
     pub limits: Limits,
@@ -45,6 +51,10 @@ pub struct Listen {
     /// For Prometheus, in the clear; loopback only. Default: none.
     #[serde(default, deserialize_with = "value::loopback_if_any")]
     pub metrics: Option<SocketAddr>,
+    /// For everybody who reads the published logs: HTTPS with the relay's own certificate, and none
+    /// asked for. Default: none.
+    #[serde(default, deserialize_with = "value::address_if_any")]
+    pub log: Option<SocketAddr>,
 }
 
 /// `[tls]`: the relay's own certificate, and the members' revocation lists.
@@ -58,6 +68,50 @@ pub struct Tls {
     /// Path of the directory with one list per member, `nl.crl.pem`. Read again on SIGHUP and
     /// whenever a file in it changes. Mandatory.
     pub revocation_lists: PathBuf,
+    /// Path of the authorities, PEM, that the certificates of witnesses from elsewhere are held
+    /// against: those in the policy whose address is HTTPS. Default: those of the system,
+    /// `/etc/ssl/certs/ca-certificates.crt`.
+    #[serde(default = "value::authorities_default")]
+    pub witness_authorities: PathBuf,
+}
+
+/// `[logs]`: the keys that sign the heads of the two logs. Their public halves stand in the
+/// genesis, or were announced since; the relay does not start with others.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Logs {
+    /// Path of the directory log's key, encrypted at rest. Mandatory.
+    pub directory_key: PathBuf,
+    /// Path of the traffic log's key, encrypted at rest. Mandatory.
+    pub traffic_key: PathBuf,
+    /// Path of the key that takes the place of `directory_key`: announced in the directory log at
+    /// the start, and then signing beside it. Default: none.
+    #[serde(default)]
+    pub next_directory_key: Option<PathBuf>,
+    /// The same for `traffic_key`. Default: none.
+    #[serde(default)]
+    pub next_traffic_key: Option<PathBuf>,
+}
+
+/// `[publish]`: the logs as files, for anybody to read, carry away and verify.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Publish {
+    /// Path of the directory; made when it is not there. Each log has a directory in it. Default:
+    /// `public` in the store.
+    pub directory: Option<PathBuf>,
+    /// The clock on which new heads are published, in whole seconds: 1 to 60, default 5.
+    #[serde(deserialize_with = "value::publish_interval")]
+    pub interval_seconds: Duration,
+    /// Fill up what the log of the traffic has grown by to a power of two, with leaves that say
+    /// nothing: its growth then tells less of how much passes. Default false.
+    pub padding: bool,
+}
+
+impl Default for Publish {
+    fn default() -> Self {
+        Self { directory: None, interval_seconds: Duration::from_secs(5), padding: false }
+    }
 }
 
 /// `[limits]`: what is taken at most.
@@ -78,9 +132,20 @@ impl Default for Limits {
 }
 
 impl Relay {
+    /// Where the logs are published.
+    pub fn publish_directory(&self) -> PathBuf {
+        let given = self.publish.directory.clone();
+        given.unwrap_or_else(|| self.store.directory.join("public"))
+    }
+
+    /// Where the relay keeps, for itself, what it has published.
+    pub fn log_directory(&self) -> PathBuf {
+        self.store.directory.join("log")
+    }
+
     pub(super) fn check(&self) -> Result<(), Clash> {
         self.unlock.check()?;
-        let Listen { desks, operator, metrics } = &self.listen;
+        let Listen { desks, operator, metrics, log } = &self.listen;
         let next = "give each listener its own port";
         let twice = |a: &SocketAddr, b: &SocketAddr| a == b && a.port() != 0;
         if twice(desks, operator) {
@@ -92,16 +157,39 @@ impl Relay {
             let why = "the same address as another listener";
             return Err(Clash::new("listen.metrics", why, next));
         }
+        let others = [Some(desks), Some(operator), metrics.as_ref()];
+        if let Some(log) = log
+            && others.into_iter().flatten().any(|other| twice(other, log))
+        {
+            let why = "the same address as another listener";
+            return Err(Clash::new("listen.log", why, next));
+        }
         Ok(())
     }
 
     pub(super) fn resolve(&mut self, directory: &Path) {
-        let Self { network, listen: _, tls, unlock, store, limits: _, log: _ } = self;
-        absolute(&mut network.genesis, directory);
-        for path in [&mut tls.certificate, &mut tls.key, &mut tls.revocation_lists] {
+        let Self { network, listen: _, tls, logs, unlock, store, publish, limits: _, log: _ } =
+            self;
+        network.resolve(directory);
+        for path in [
+            &mut tls.certificate,
+            &mut tls.key,
+            &mut tls.revocation_lists,
+            &mut tls.witness_authorities,
+        ] {
+            absolute(path, directory);
+        }
+        for path in [&mut logs.directory_key, &mut logs.traffic_key] {
+            absolute(path, directory);
+        }
+        let next = [&mut logs.next_directory_key, &mut logs.next_traffic_key];
+        for path in next.into_iter().flatten() {
             absolute(path, directory);
         }
         unlock.resolve(directory);
         absolute(&mut store.directory, directory);
+        if let Some(path) = &mut publish.directory {
+            absolute(path, directory);
+        }
     }
 }

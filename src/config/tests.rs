@@ -11,6 +11,8 @@ const DESK: &str = include_str!("../../deploy/desk.toml");
 fn the_samples_are_read_and_resolved() {
     let relay = Relay::parse(RELAY, Path::new("/etc/detente/relay.toml")).unwrap();
     assert_eq!(relay.tls.key, Path::new("/etc/detente/relay.key"));
+    assert_eq!(relay.logs.directory_key, Path::new("/etc/detente/log-directory.key"));
+    assert_eq!(relay.logs.traffic_key, Path::new("/etc/detente/log-traffic.key"));
     assert_eq!(relay.store.directory, Path::new("/var/lib/detente-relay"));
     assert_eq!(relay.log.format, LogFormat::Json);
     let desk = Desk::parse(DESK, Path::new("/etc/detente/desk.toml")).unwrap();
@@ -67,6 +69,8 @@ fn a_bad_relay_toml_is_refused_at_its_place() {
         ("certificate =", "certificate = 3", "tls.certificate", "string"),
         ("certificate =", "certificate = ", "tls.certificate", "string"),
         ("key =", "certificate = \"x\"", "tls.certificate", "duplicate"),
+        ("traffic_key =", "", "logs.traffic_key", "missing field"),
+        ("directory_key =", "directory_key = 7", "logs.directory_key", "string"),
     ];
     for (line, instead, key, why) in cases {
         let text = replaced(RELAY, line, instead);

@@ -6,6 +6,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de::Error};
 
@@ -19,6 +20,9 @@ const ENVELOPE_BYTES: RangeInclusive<u64> = 4 * KIB..=MIB;
 const TABLES_CACHE_BYTES: RangeInclusive<u64> = MIB..=1024 * MIB;
 /// What a file of the journal may be: at least two batches of the largest envelope.
 const SEGMENT_BYTES: RangeInclusive<u64> = 4 * MIB..=1024 * MIB;
+/// Seconds between published heads: a head each second is all that witnesses keep up with; after
+/// a minute of silence nobody knows whether there is nothing new.
+const PUBLISH_SECONDS: RangeInclusive<u64> = 1..=60;
 
 /// A host name or address with a port, not resolved.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +75,13 @@ pub(super) fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Sock
     })
 }
 
+/// The same, where it may be left out.
+pub(super) fn address_if_any<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<SocketAddr>, D::Error> {
+    address(deserializer).map(Some)
+}
+
 /// An address to listen on that only this machine reaches.
 pub(super) fn loopback<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
     let address = address(deserializer)?;
@@ -95,7 +106,7 @@ pub(super) const fn tables_cache_default() -> u64 {
 }
 
 pub(super) fn tables_cache<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    within(deserializer, &TABLES_CACHE_BYTES)
+    within(deserializer, &TABLES_CACHE_BYTES, "bytes")
 }
 
 pub(super) const fn segment_default() -> u64 {
@@ -103,7 +114,7 @@ pub(super) const fn segment_default() -> u64 {
 }
 
 pub(super) fn segment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    within(deserializer, &SEGMENT_BYTES)
+    within(deserializer, &SEGMENT_BYTES, "bytes")
 }
 
 pub(super) const fn envelope_bytes_default() -> u32 {
@@ -111,22 +122,34 @@ pub(super) const fn envelope_bytes_default() -> u32 {
 }
 
 pub(super) fn envelope_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
-    let bytes = within(deserializer, &ENVELOPE_BYTES)?;
+    let bytes = within(deserializer, &ENVELOPE_BYTES, "bytes")?;
     u32::try_from(bytes).map_err(D::Error::custom)
+}
+
+pub(super) fn publish_interval<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Duration, D::Error> {
+    within(deserializer, &PUBLISH_SECONDS, "seconds").map(Duration::from_secs)
 }
 
 fn within<'de, D: Deserializer<'de>>(
     deserializer: D,
     range: &RangeInclusive<u64>,
+    unit: &str,
 ) -> Result<u64, D::Error> {
     let value = u64::deserialize(deserializer)?;
     if range.contains(&value) {
         Ok(value)
     } else {
         Err(D::Error::custom(format!(
-            "{value} is out of range: {} to {} bytes are taken",
+            "{value} is out of range: {} to {} {unit} are taken",
             range.start(),
             range.end()
         )))
     }
+}
+
+/// Where most systems keep the authorities that they trust.
+pub(super) fn authorities_default() -> std::path::PathBuf {
+    "/etc/ssl/certs/ca-certificates.crt".into()
 }

@@ -8,10 +8,10 @@ use rpds::VectorSync;
 
 use super::record::Refused;
 use crate::envelope::words::Rejection;
-use crate::envelope::{RequestFacts, Statement};
+use crate::envelope::{Act, RequestFacts, Statement};
 use crate::rules;
-use crate::rules::transport::Transport;
-use crate::units::{DeskId, Hash, Index, MessageId, RequestId, Timestamp};
+use crate::rules::transport::{Move, Transport};
+use crate::units::{DeskId, Hash, Index, MessageId, Name, RequestId, Timestamp};
 
 /// A statement's key: the desk that wrote it, and the id that desk gave it.
 pub type Key = (DeskId, MessageId);
@@ -41,10 +41,40 @@ pub struct Held {
     pub receipt: Option<MessageId>,
     /// Hash over what the officer asked for; only ours.
     pub intent: Option<Hash>,
+    /// Where the salt is that opens the commitment to its body, if it was kept.
+    pub(super) salt: Option<Index>,
     /// Its place in the outbox, while it is there.
     pub(super) queued: Option<u64>,
     /// Its place among what is to be fetched, while it is there.
     pub(super) wanted: Option<u64>,
+}
+
+impl Held {
+    /// A statement of which nothing has become yet.
+    pub(super) const fn new(statement: Statement, ours: bool, place: Index, form: Form) -> Self {
+        Self {
+            statement,
+            ours,
+            place,
+            form,
+            recorded: None,
+            refused: None,
+            rejected: None,
+            transport: None,
+            retrieved: false,
+            receipt: None,
+            intent: None,
+            salt: None,
+            queued: None,
+            wanted: None,
+        }
+    }
+
+    /// True of another desk's statement whose form is here and that no officer has seen: whoever is
+    /// to see it needs the evidence first.
+    pub fn is_unseen(&self) -> bool {
+        !self.ours && !self.retrieved && matches!(self.form, Form::Here(_))
+    }
 }
 
 /// Where the form of a statement is.
@@ -104,6 +134,23 @@ pub enum Entry {
     Statement(Key),
     /// Something the relay recorded by itself.
     Relay(Arc<RelayEntry>),
+    /// Something that only this desk knows.
+    Own(Arc<OwnEntry>),
+}
+
+/// Something that happened at this desk, of which nobody else hears.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnEntry {
+    /// When, by the desk's clock.
+    pub at: Timestamp,
+    /// The officer.
+    pub officer: Name,
+    /// What, as "HELD_FOR_APPROVAL".
+    pub what: &'static str,
+    /// Its facts, as "act=EXECUTE".
+    pub facts: String,
+    /// The statement that was to be.
+    pub message: MessageId,
 }
 
 /// Something the relay recorded by itself.
@@ -126,4 +173,49 @@ pub struct Update {
     pub request: RequestId,
     /// What happened.
     pub entry: Entry,
+}
+
+/// The dates that answers are measured by.
+pub(super) fn note_dates(case: &mut Case, act: &Act, time: Timestamp) {
+    if let Act::Acknowledge { .. } = act {
+        case.acknowledged.get_or_insert(time);
+    }
+    if let Act::Acknowledge { estimated_at, .. } | Act::ReviseEstimate { estimated_at } = act {
+        case.estimated = Some(*estimated_at);
+    }
+}
+
+/// What waits is no longer waited for.
+pub(super) fn drop_pending(case: &mut Case, message: MessageId) {
+    if case.pending.iter().any(|pending| *pending == message) {
+        case.pending = case.pending.iter().copied().filter(|other| *other != message).collect();
+    }
+}
+
+/// What a machine's statement is evidence of, and about which other one.
+pub(super) const fn evidence(act: &Act) -> Option<(MessageId, Move)> {
+    match act {
+        Act::Receipt { of, rejected, .. } => Some((*of, Move::Receipt(*rejected))),
+        Act::Retrieval { of, failed, .. } => Some((*of, Move::Retrieval(*failed))),
+        Act::Request(_)
+        | Act::Acknowledge { .. }
+        | Act::ReviseEstimate { .. }
+        | Act::RequestClarification
+        | Act::ProvideClarification
+        | Act::Determine { .. }
+        | Act::Execute { .. }
+        | Act::RequestExtension
+        | Act::Extend { .. }
+        | Act::Withdraw
+        | Act::Close
+        | Act::Mla { .. }
+        | Act::Regrade { .. }
+        | Act::AnswerConditions(_)
+        | Act::ProvideInformation
+        | Act::DiscloseTraffic
+        | Act::Feedback
+        | Act::RequestUseReport
+        | Act::ReportUse
+        | Act::ReportSecurityIncident => None,
+    }
 }

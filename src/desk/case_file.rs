@@ -8,52 +8,71 @@ use std::sync::Arc;
 
 use rpds::{RedBlackTreeMapSync, VectorSync};
 
-use super::case::{Case, Entry, Form, Held, Key, RelayEntry, Update};
+use super::case::{
+    Case, Entry, Form, Held, Key, RelayEntry, Update, drop_pending, evidence, note_dates,
+};
+use super::conduct::Conduct;
+use super::contacts::Contacts;
+use super::proofs::Proofs;
 use super::record::{Note, Received, Record, Refused, Verdict};
-use crate::codec;
+use super::second::Approvals;
+use crate::codec::{self, Decoded};
+use crate::envelope::genesis::Genesis;
 use crate::envelope::{Act, Envelope, Signer, Statement};
 use crate::rules::event::{Event, Kind, OfferFailure, Stamp};
 use crate::rules::transport::{Move, Transport};
 use crate::rules::{self, Directory};
-use crate::units::{DeskId, DeskIndex, Hash, Index, MessageId, RequestId, Timestamp};
+use crate::tlog::Policy;
+use crate::units::{CaseId, DeskId, DeskIndex, Hash, Index, MessageId, RequestId, Timestamp};
 
 /// Everything a desk knows.
 #[derive(Clone)]
 pub struct CaseFile {
     owner: DeskId,
     genesis: Hash,
-    directory: Arc<Directory>,
+    contacts: Contacts,
     /// The place that the next record gets in the desk's own journal.
     next_place: Index,
     /// The next record of our own sequence that we want from the relay.
     next: DeskIndex,
+    /// The place of the newest of them that we hold.
+    newest: Option<Index>,
     cases: RedBlackTreeMapSync<RequestId, Arc<Case>>,
     numbers: RedBlackTreeMapSync<u64, RequestId>,
     statements: RedBlackTreeMapSync<Key, Arc<Held>>,
     outbox: RedBlackTreeMapSync<u64, MessageId>,
     wanted: RedBlackTreeMapSync<u64, Key>,
     updates: VectorSync<Update>,
+    approvals: Approvals,
     sequences: RedBlackTreeMapSync<Signer, u64>,
     pairs: RedBlackTreeMapSync<(DeskId, DeskId), u64>,
+    pub(super) proofs: Proofs,
+    conduct: Conduct,
 }
 
 impl CaseFile {
-    /// An empty file of `owner`, in the network that `directory` states.
-    pub(super) fn new(owner: DeskId, genesis: Hash, directory: Arc<Directory>) -> Self {
+    /// An empty file of `owner`, in the network that `genesis` founds.
+    pub(super) fn new(owner: DeskId, genesis: &Genesis, policy: &Policy) -> Self {
+        let mut contacts = Contacts::new(genesis);
+        contacts.set_asks(policy.witnesses().next().is_some());
         Self {
             owner,
-            genesis,
-            directory,
+            genesis: genesis.hash,
+            contacts,
             next_place: Index(0),
             next: DeskIndex(0),
+            newest: None,
             cases: RedBlackTreeMapSync::new_sync(),
             numbers: RedBlackTreeMapSync::new_sync(),
             statements: RedBlackTreeMapSync::new_sync(),
             outbox: RedBlackTreeMapSync::new_sync(),
             wanted: RedBlackTreeMapSync::new_sync(),
             updates: VectorSync::new_sync(),
+            approvals: Approvals::default(),
             sequences: RedBlackTreeMapSync::new_sync(),
             pairs: RedBlackTreeMapSync::new_sync(),
+            proofs: Proofs::new(),
+            conduct: Conduct::new(),
         }
     }
 
@@ -69,7 +88,22 @@ impl CaseFile {
 
     /// Members, desks and keys, as the desk knows them.
     pub fn directory(&self) -> &Directory {
-        &self.directory
+        self.contacts.directory()
+    }
+
+    /// The members' entries, as the desk knows them.
+    pub const fn contacts(&self) -> &Contacts {
+        &self.contacts
+    }
+
+    /// Which records are proven to be in the relay's log.
+    pub const fn proofs(&self) -> &Proofs {
+        &self.proofs
+    }
+
+    /// How the relay treats this desk.
+    pub(super) const fn conduct(&self) -> &Conduct {
+        &self.conduct
     }
 
     /// The place that the next record gets in the desk's own journal.
@@ -82,6 +116,11 @@ impl CaseFile {
         self.next
     }
 
+    /// The place in our own journal of the newest record of our own sequence.
+    pub(super) const fn newest_received(&self) -> Option<Index> {
+        self.newest
+    }
+
     /// A request.
     pub fn case(&self, request: RequestId) -> Option<&Arc<Case>> {
         self.cases.get(&request)
@@ -91,6 +130,11 @@ impl CaseFile {
     pub fn cases_before(&self, before: u64) -> impl Iterator<Item = (RequestId, &Arc<Case>)> {
         let numbers = self.numbers.range(..before).rev();
         numbers.filter_map(|(_, id)| self.cases.get(id).map(|case| (*id, case)))
+    }
+
+    /// The case that a request belongs to.
+    pub fn case_of(&self, request: &Case) -> Option<CaseId> {
+        self.statement(&request.first).map(|held| held.statement.case)
     }
 
     /// A statement.
@@ -123,18 +167,19 @@ impl CaseFile {
         let Some(case) = self.cases.get(&request) else { return Vec::new() };
         let held = |entry: &Entry| match entry {
             Entry::Statement(key) => self.statements.get(key).cloned(),
-            Entry::Relay(_) => None,
+            Entry::Relay(_) | Entry::Own(_) => None,
         };
         case.entries.iter().filter_map(held).collect()
     }
 
-    /// Officers' statements of others for which there is no receipt. Looks at every statement.
-    pub(super) fn unanswered(&self) -> Vec<Arc<Held>> {
-        let unanswered = |held: &&Arc<Held>| {
-            let receipted = held.transport.as_ref().is_some_and(Transport::is_receipted);
-            !held.ours && !held.statement.act.is_machine() && !receipted && held.receipt.is_none()
-        };
-        self.statements.values().filter(unanswered).cloned().collect()
+    /// Every statement, ours and of others.
+    pub(super) fn statements(&self) -> impl Iterator<Item = &Arc<Held>> {
+        self.statements.values()
+    }
+
+    /// What our officers have prepared and no second one has approved.
+    pub const fn approvals(&self) -> &Approvals {
+        &self.approvals
     }
 
     /// How many updates there have been: the number that the next one gets.
@@ -157,26 +202,9 @@ impl CaseFile {
         self.pairs.get(&(from.clone(), to.clone())).copied().unwrap_or(0)
     }
 
-    /// The request's axes with our own pending statements added as if they were recorded: what an
-    /// officer's next act is checked against.
-    pub fn expected(&self, request: RequestId) -> Option<rules::Request> {
-        let case = self.cases.get(&request)?;
-        let mut expected = case.request.clone();
-        for message in &case.pending {
-            let Some(held) = self.own_statement(*message) else { continue };
-            let statement = &held.statement;
-            let time = statement.created;
-            let stamp = Stamp { index: held.place, time, event_hash: Hash([0; 32]) };
-            match &mut expected {
-                None => expected = rules::Request::open(statement, stamp),
-                Some(known) => {
-                    if rules::check(&self.directory, Some(known), statement, time).is_ok() {
-                        known.apply(&accepted(statement), stamp);
-                    }
-                }
-            }
-        }
-        expected
+    /// Passes over a committed record that counts no more.
+    pub(super) fn pass_over(&mut self) {
+        self.next_place = self.next_place.plus(1);
     }
 
     /// Adds a committed record.
@@ -184,10 +212,13 @@ impl CaseFile {
         let place = self.next_place;
         self.next_place = place.plus(1);
         match &note.record {
-            Record::Founded { .. } | Record::TailTruncated { .. } => {}
+            Record::Founded { .. }
+            | Record::TailTruncated { .. }
+            | Record::RelayRestored { .. } => {}
             Record::Prepared { envelope, intent } => self.prepared(place, envelope, *intent, note),
             Record::Confirmed { message, index, time } => {
                 self.recorded_ours(*message, *index, *time);
+                self.proofs.settled(*message);
             }
             Record::Refused { message, refusal } => self.refused(*message, refusal),
             Record::Received(received) => self.received(place, received),
@@ -197,8 +228,28 @@ impl CaseFile {
             Record::Unreadable { from, message, why, .. } => {
                 self.settle_form(from, *message, Form::Broken { place, why: why.clone() });
             }
+            Record::Monitored(what) => {
+                self.contacts.note_monitored(what);
+                self.conduct.note_monitored(what);
+            }
+            Record::Evidential(what) => self.note_evidential(place, note, what),
             Record::Retrieved { from, message, .. } => {
                 self.change(&(from.clone(), *message), |held| held.retrieved = true);
+            }
+            Record::Held { .. } | Record::Declined { .. } => {
+                if let Some((request, entry)) = self.approvals.apply(place, note) {
+                    self.add_own(request, entry);
+                }
+            }
+            Record::Directory { leaf, index, event } => {
+                self.contacts.apply(place, (*leaf, *index), event, &note.body);
+                self.proofs.received(*index, place);
+            }
+            Record::Proof { index, leaf, proof } => {
+                self.proofs.proven(*index, place, *leaf, proof);
+            }
+            Record::BadReceipt { index, message, code, .. } => {
+                self.proofs.bad(place, (*index, *message), code);
             }
         }
     }
@@ -207,10 +258,11 @@ impl CaseFile {
         let envelope = Envelope::parse(envelope).expect("this desk made the envelope");
         let statement = envelope.statement;
         let message = statement.message;
+        self.approvals.prepared(message);
         self.sequences.insert_mut(statement.signer.clone(), statement.sequence);
         self.outbox.insert_mut(place.0, message);
         let form = if note.body.is_empty() { Form::None } else { Form::Here(place) };
-        let mut held = new_held(statement.clone(), true, place, form);
+        let mut held = Held::new(statement.clone(), true, place, form);
         held.intent = Some(intent);
         held.queued = Some(place.0);
         self.hold(held);
@@ -241,6 +293,10 @@ impl CaseFile {
             held.refused = None;
         });
         let statement = &held.statement;
+        self.conduct.recorded(statement);
+        if let Some(case) = self.cases.get(&statement.request) {
+            self.approvals.recorded(statement, &case.facts);
+        }
         if matches!(statement.act, Act::Request(_)) {
             self.change_case(statement.request, |case| case.submitted = Some(time));
         }
@@ -275,20 +331,28 @@ impl CaseFile {
 
     fn received(&mut self, place: Index, received: &Received) {
         self.next = received.desk_index.next();
+        self.newest = Some(place);
         if matches!(received.verdict, Verdict::Foul(_)) {
             return;
         }
+        self.proofs.received(received.index, place);
         let decoded = codec::decode_event(&received.event, &received.header)
             .expect("a record that cannot be read was judged foul");
+        self.contacts.passed(received.index, decoded.time);
         let event = &decoded.event;
-        if let (Some(from), Some(to)) = (&event.from, &event.to) {
-            self.pairs.insert_mut((from.clone(), to.clone()), decoded.pair_sequence);
-        }
+        self.count(received, &decoded);
         let event_hash = Hash::of(&[&received.event]);
         let stamp = Stamp { index: received.index, time: decoded.time, event_hash };
         let time = stamp.time;
         match &event.kind {
             Kind::Accepted(statement) => {
+                self.accepted(place, received, statement, event, stamp);
+            }
+            Kind::EmbargoEnded(statement) if statement.from == self.owner => {
+                let facts = format!("message={}", statement.message);
+                self.relay_entry(event, stamp, "EMBARGO_ENDED", facts);
+            }
+            Kind::EmbargoEnded(statement) => {
                 self.accepted(place, received, statement, event, stamp);
             }
             Kind::Offered { message } => {
@@ -318,14 +382,31 @@ impl CaseFile {
                 let facts = format!("preserved_until={preserved_until}");
                 self.relay_entry(event, stamp, "PRESERVATION_EXPIRED", facts);
             }
-            Kind::BodyErased { index: of, .. } => {
+            Kind::BodyErased { index: of, reason, .. } => {
                 self.erased(event, *of);
-                self.relay_entry(event, stamp, "BODY_ERASED", format!("record={of}"));
+                let reason = reason.as_str();
+                let facts = format!("record={of} reason={reason}");
+                self.relay_entry(event, stamp, "BODY_ERASED", facts);
             }
-            Kind::Founded(_) | Kind::TailTruncated { .. } | Kind::ClockStepped { .. } => {}
+            // An entry is no record of ours: it comes with the directory's own stream.
+            Kind::Founded(_)
+            | Kind::TailTruncated { .. }
+            | Kind::ClockStepped { .. }
+            | Kind::ClockConfirmed { .. }
+            | Kind::Padded
+            | Kind::EntryPublished(_)
+            | Kind::LogKeyAnnounced(_) => {}
         }
         if let Some(request) = event.request {
             self.change_case(request, |case| case.last_event = Some(event_hash));
+        }
+    }
+
+    /// Counts an event in its pair of desks.
+    fn count(&mut self, received: &Received, decoded: &Decoded) {
+        if let (Some(from), Some(to)) = (&decoded.event.from, &decoded.event.to) {
+            self.conduct.numbered(received, decoded, self.pair_sequence(from, to) + 1);
+            self.pairs.insert_mut((from.clone(), to.clone()), decoded.pair_sequence);
         }
     }
 
@@ -343,13 +424,17 @@ impl CaseFile {
         let known = self.statements.contains_key(&key);
         let lawful = matches!(received.verdict, Verdict::Good);
         if known && statement.from == self.owner {
-            self.recorded_ours(statement.message, index, time);
+            // A relay whose receipt does not hold is not believed without one.
+            if !self.proofs.is_in_dispute(statement.message) {
+                self.recorded_ours(statement.message, index, time);
+            }
         } else if known {
             return;
         } else {
             let ours = statement.from == self.owner;
+            self.conduct.unknown(received, statement, (ours, time));
             let form = if statement.act.is_machine() { Form::None } else { Form::Sealed };
-            let mut held = new_held(statement.clone(), ours, place, form);
+            let mut held = Held::new(statement.clone(), ours, place, form);
             held.recorded = Some((index, time));
             held.transport = Some(Transport::accepted(time));
             if let Verdict::Rejected { rejection, why } = &received.verdict {
@@ -369,11 +454,17 @@ impl CaseFile {
                 note_dates(case, &statement.act, time);
             }
             match &mut case.request {
-                None if lawful => case.request = rules::Request::open(statement, stamp),
+                None if lawful => case.request = rules::Request::open(event, stamp),
                 Some(request) if lawful => request.apply(event, stamp),
                 None | Some(_) => {}
             }
         });
+    }
+
+    /// Something that only this desk knows has happened to a request.
+    pub(super) fn add_own(&mut self, request: RequestId, entry: Entry) {
+        self.change_case(request, |case| case.entries.push_back_mut(entry.clone()));
+        self.updates.push_back_mut(Update { request, entry });
     }
 
     fn relay_entry(&mut self, event: &Event, stamp: Stamp, what: &'static str, facts: String) {
@@ -422,33 +513,21 @@ impl CaseFile {
 
     /// A machine's statement is evidence about another one.
     fn add_evidence(&mut self, statement: &Statement, at: Timestamp) {
-        let (of, by) = match &statement.act {
-            Act::Receipt { of, rejected, .. } => (*of, Move::Receipt(*rejected)),
-            Act::Retrieval { of, failed, .. } => (*of, Move::Retrieval(*failed)),
-            Act::Request(_)
-            | Act::Acknowledge { .. }
-            | Act::ReviseEstimate { .. }
-            | Act::RequestClarification
-            | Act::ProvideClarification
-            | Act::Determine { .. }
-            | Act::Execute { .. }
-            | Act::RequestExtension
-            | Act::Extend { .. }
-            | Act::Withdraw
-            | Act::Close
-            | Act::Mla(_) => return,
-        };
-        // Whoever answers speaks to the one who wrote.
-        self.add_move(Some(&statement.to), of, by, at);
+        if let Some((of, by)) = evidence(&statement.act) {
+            // Whoever answers speaks to the one who wrote.
+            self.add_move(Some(&statement.to), of, by, at);
+        }
     }
 
     fn add_move(&mut self, from: Option<&DeskId>, message: MessageId, by: Move, at: Timestamp) {
-        if let Some(from) = from {
-            self.change(&(from.clone(), message), |held| {
-                if let Some(transport) = &mut held.transport {
-                    transport.apply(by, at);
-                }
-            });
+        let Some(key) = from.map(|from| (from.clone(), message)) else { return };
+        self.change(&key, |held| {
+            if let Some(transport) = &mut held.transport {
+                transport.apply(by, at);
+            }
+        });
+        if let Some(held) = self.statements.get(&key) {
+            self.conduct.moved(held);
         }
     }
 
@@ -485,7 +564,7 @@ impl CaseFile {
                 let is_it = held.recorded.is_some_and(|(index, _)| index == of);
                 (is_it && held.form == Form::Sealed).then(|| key.clone())
             }
-            Entry::Relay(_) => None,
+            Entry::Relay(_) | Entry::Own(_) => None,
         });
         if let Some((from, message)) = gone {
             self.settle_form(&from, message, Form::Erased);
@@ -497,7 +576,7 @@ impl CaseFile {
         self.statements.insert_mut(key, Arc::new(held));
     }
 
-    fn change(&mut self, key: &Key, change: impl FnOnce(&mut Held)) {
+    pub(super) fn change(&mut self, key: &Key, change: impl FnOnce(&mut Held)) {
         if let Some(held) = self.statements.get(key) {
             let mut held = Held::clone(held);
             change(&mut held);
@@ -511,49 +590,5 @@ impl CaseFile {
             change(&mut case);
             self.cases.insert_mut(request, Arc::new(case));
         }
-    }
-}
-
-/// The event that accepting `statement` would be.
-pub(super) fn accepted(statement: &Statement) -> Event {
-    Event {
-        from: Some(statement.from.clone()),
-        to: Some(statement.to.clone()),
-        request: Some(statement.request),
-        kind: Kind::Accepted(Box::new(statement.clone())),
-    }
-}
-
-fn new_held(statement: Statement, ours: bool, place: Index, form: Form) -> Held {
-    Held {
-        statement,
-        ours,
-        place,
-        form,
-        recorded: None,
-        refused: None,
-        rejected: None,
-        transport: None,
-        retrieved: false,
-        receipt: None,
-        intent: None,
-        queued: None,
-        wanted: None,
-    }
-}
-
-/// The dates that answers are measured by.
-fn note_dates(case: &mut Case, act: &Act, time: Timestamp) {
-    if let Act::Acknowledge { .. } = act {
-        case.acknowledged.get_or_insert(time);
-    }
-    if let Act::Acknowledge { estimated_at, .. } | Act::ReviseEstimate { estimated_at } = act {
-        case.estimated = Some(*estimated_at);
-    }
-}
-
-fn drop_pending(case: &mut Case, message: MessageId) {
-    if case.pending.iter().any(|pending| *pending == message) {
-        case.pending = case.pending.iter().copied().filter(|other| *other != message).collect();
     }
 }

@@ -5,7 +5,7 @@
 use crate::envelope::Malformed;
 use crate::journal;
 use crate::rules;
-use crate::units::{MessageId, Name, RequestId};
+use crate::units::{DeskId, Index, MessageId, Name, RequestId};
 
 /// Why the desk did not do it. Nothing has been kept and nothing will be sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -53,6 +53,12 @@ pub enum Local {
     /// The desk cannot tell which Unix user calls.
     #[error("the Unix user of the caller is not known")]
     NobodyKnown,
+    /// The Unix user is nobody here.
+    #[error("the Unix user {uid} is no officer of this desk")]
+    NotAdmitted {
+        /// The user.
+        uid: u32,
+    },
     /// The sealed statement is larger than the network takes.
     #[error("the sealed statement has {bytes} bytes; at most {max} are taken")]
     TooLarge {
@@ -64,6 +70,54 @@ pub enum Local {
     /// A statement waited in the outbox until it had lapsed.
     #[error("the statement waited for the relay until it had lapsed, and was not sent")]
     Lapsed,
+    /// An entry was sent, and the relay did not answer in time.
+    #[error("the relay did not answer in time; whether the entry is published is not known yet")]
+    PublicationUnknown,
+    /// Data would be handed over, and nobody else here may approve it.
+    #[error("this hands data over, and no other officer of this desk has the role APPROVE")]
+    NobodyApproves,
+    /// Too much waits for a second officer.
+    #[error("{0} acts wait for a second officer already")]
+    TooManyWait(usize),
+    /// Nothing waits for a second officer under this id.
+    #[error("nothing waits for a second officer under the id {0}")]
+    NothingWaits(MessageId),
+    /// A second officer declined it, or the first took it back.
+    #[error("{by} declined it: {reason}")]
+    Declined {
+        /// The officer.
+        by: Name,
+        /// Why.
+        reason: String,
+    },
+    /// The only valid key of the recipient is one that the witnesses have not seen.
+    #[error(
+        "the only valid key of {desk} is in version {version} of its nation's entry, which the \
+         witnesses have not seen yet"
+    )]
+    KeyNotWitnessed {
+        /// The recipient.
+        desk: DeskId,
+        /// The version.
+        version: u64,
+    },
+    /// Evidence is asked for, and these records of the relay have no proof yet.
+    #[error("{}", unproven(.0))]
+    ProofsMissing(Vec<Index>),
+    /// A body is to be disclosed that cannot be.
+    #[error("the body of statement {message} cannot be disclosed: {why}")]
+    NotDisclosable {
+        /// The statement.
+        message: MessageId,
+        /// Why not.
+        why: String,
+    },
+    /// What is held about a request does not prove it.
+    #[error("what this desk holds of the request does not prove it: {0}")]
+    EvidenceUnproven(String),
+    /// There is no such alarm here.
+    #[error("this desk has no alarm {0:?} that can be settled")]
+    UnknownAlarm(String),
 }
 
 impl Local {
@@ -77,6 +131,17 @@ impl Local {
             Self::NobodyKnown => "D-105",
             Self::TooLarge { .. } => "D-106",
             Self::Lapsed => "D-107",
+            Self::NotAdmitted { .. } => "D-108",
+            Self::PublicationUnknown => "D-109",
+            Self::NobodyApproves => "D-110",
+            Self::TooManyWait(_) => "D-111",
+            Self::NothingWaits(_) => "D-112",
+            Self::Declined { .. } => "D-113",
+            Self::UnknownAlarm(_) => "D-114",
+            Self::KeyNotWitnessed { .. } => "D-115",
+            Self::ProofsMissing(_) => "D-116",
+            Self::NotDisclosable { .. } => "D-117",
+            Self::EvidenceUnproven(_) => "D-118",
         }
     }
 
@@ -90,6 +155,17 @@ impl Local {
             Self::NobodyKnown => "CALLER_UNKNOWN",
             Self::TooLarge { .. } => "STATEMENT_TOO_LARGE",
             Self::Lapsed => "LAPSED_IN_OUTBOX",
+            Self::NotAdmitted { .. } => "USER_NOT_ADMITTED",
+            Self::PublicationUnknown => "PUBLICATION_UNKNOWN",
+            Self::NobodyApproves => "NOBODY_APPROVES",
+            Self::TooManyWait(_) => "TOO_MANY_WAIT",
+            Self::NothingWaits(_) => "NOTHING_WAITS",
+            Self::Declined { .. } => "DECLINED",
+            Self::UnknownAlarm(_) => "UNKNOWN_ALARM",
+            Self::KeyNotWitnessed { .. } => "KEY_NOT_WITNESSED",
+            Self::ProofsMissing(_) => "PROOFS_MISSING",
+            Self::NotDisclosable { .. } => "BODY_NOT_DISCLOSABLE",
+            Self::EvidenceUnproven(_) => "EVIDENCE_UNPROVEN",
         }
     }
 
@@ -100,9 +176,36 @@ impl Local {
             Self::UnknownRequest(_) => "list the requests of this desk and take the id from there",
             Self::UnknownOfficer(_) => "name an officer of desk.toml, or add the officer's key",
             Self::NotPermitted { .. } => "run it as a user listed in the officer's uids",
+            Self::NotAdmitted { .. } => {
+                "run it as a user listed in an officer's uids in desk.toml, or have yours added"
+            }
             Self::NobodyKnown => "call over the agent's Unix socket",
             Self::TooLarge { .. } => "shorten the form; send large evidence another way",
             Self::Lapsed => "look at the request and, if it still stands, do it again",
+            Self::PublicationUnknown => {
+                "publish the same file again: a version that is there already is recognised"
+            }
+            Self::NobodyApproves => {
+                "give another officer the role APPROVE in the nation's entry, or say why you act \
+                 alone (lone_officer_reason)"
+            }
+            Self::TooManyWait(_) => "approve or decline what waits",
+            Self::NothingWaits(_) => "list what waits and take the id from there",
+            Self::Declined { .. } => "speak with that officer, and prepare it anew if it stands",
+            Self::KeyNotWitnessed { .. } => {
+                "send it again when detente desk status shows the directory log as witnessed; \
+                 until then call the desk (detente desk directory call)"
+            }
+            Self::UnknownAlarm(_) => "take the alarm's id from detente desk status",
+            Self::ProofsMissing(_) => {
+                "ask again in a minute: the agent fetches them while it is connected to the relay \
+                 (detente desk status says whether it is, and whether a proof did not hold)"
+            }
+            Self::NotDisclosable { .. } => "leave it out, or ask the desk that wrote it",
+            Self::EvidenceUnproven(_) => {
+                "look at detente desk status for alarms; detente desk proofs writes down what the \
+                 relay gave"
+            }
         }
     }
 }
@@ -145,7 +248,7 @@ pub enum OpenError {
     #[error("record {index} of the case file cannot be read: {why}")]
     Unreadable {
         /// Its index.
-        index: crate::units::Index,
+        index: Index,
         /// Why.
         why: String,
     },
@@ -155,6 +258,14 @@ pub enum OpenError {
     /// The first record, or the writer, could not be made.
     #[error("the desk cannot start: {0}")]
     Start(String),
+}
+
+/// Which records have no proof; of many, the first.
+fn unproven(records: &[Index]) -> String {
+    let first: Vec<String> = records.iter().take(10).map(Index::to_string).collect();
+    let more = if records.len() > first.len() { " and more" } else { "" };
+    let (count, first) = (records.len(), first.join(", "));
+    format!("{count} records of the relay have no proof yet: {first}{more}")
 }
 
 fn list(fields: &[Malformed]) -> String {

@@ -11,42 +11,71 @@
 //! - nothing here is global: one process may hold many desks.
 
 mod act;
+mod alarms;
 mod case;
 mod case_file;
+mod changes;
+mod conduct;
+mod contacts;
+mod dossier;
 mod error;
 mod intake;
 mod keys;
+mod log_keys;
+mod proofs;
+mod receipt;
 mod record;
+mod relay_log;
+mod remarks;
+mod second;
+mod shown;
 mod store;
+mod to_do;
 mod vault;
+pub mod witness;
+mod witnessed;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use arc_swap::ArcSwap;
 use prost::Message as _;
 use tokio::sync::watch;
 use zeroize::Zeroizing;
 
 pub use act::{Order, Progress, Standing, What, Wish};
-pub use case::{Case, Entry, Form, Held, Key, RelayEntry, Update};
+pub use alarms::Alarm;
+pub use case::{Case, Entry, Form, Held, Key, OwnEntry, RelayEntry, Update};
 pub use case_file::CaseFile;
+pub use changes::Change;
+pub use contacts::{Contact, Contacts, IncomingEntry, TakenEntries, Version};
+pub use dossier::{Bodies, Dossier, Showing};
 pub use error::{Error, Local, OpenError};
 pub use intake::{Incoming, Taken};
 pub use keys::{Keys, Officer};
+pub use proofs::Proofs;
+pub use receipt::{Answer, BadReceipt, Evidence, GivenProof, KeptProof, Receipt};
 pub use record::Refused;
+pub use relay_log::{Discrepancy, LostRecord, RelayLog, describe, is_same};
+pub use remarks::remarks;
+pub use second::{Approvals, Waiting};
+pub use shown::{Here, Shows};
 pub use store::{Clock, Published};
+pub use to_do::ToDo;
 
-use crate::envelope::genesis::Genesis;
+use crate::envelope::genesis::{Genesis, LogKey, default_policy};
 use crate::envelope::{ENVELOPE_BYTES_MAX_DEFAULT, Envelope};
 use crate::journal::{self, FileJournal};
 use crate::journal::{Journal, Truncation};
 use crate::rules::Directory;
+use crate::tlog::Policy;
 use crate::units::{DeskId, DeskIndex, Index, MessageId, Name, RequestId, Timestamp};
 use crate::wire::detente::form::v1::Body;
 use record::Record;
 use store::{Scratch, Store};
+use witness::{Heads, Witness};
 
 /// How a desk's journal is kept unless told otherwise: a desk writes a few megabytes a year, so its
 /// segments are small. The largest batch is 4 MiB and one job more, which has at most 2 MiB.
@@ -71,6 +100,11 @@ pub struct Options {
     pub clock: Clock,
     /// How its journal is kept.
     pub journal: journal::Options,
+    /// Open it although the directory as it is known here does not have the desk, or has other
+    /// keys of it: an entry that says so may not have come yet. See [`Desk::check_keys`].
+    pub keys_may_be_new: bool,
+    /// By which a head of the logs is believed as witnessed.
+    pub policy: Policy,
 }
 
 impl Options {
@@ -84,7 +118,19 @@ impl Options {
     ) -> Self {
         let clock: Clock = Arc::new(wall_clock);
         let envelope_bytes_max = ENVELOPE_BYTES_MAX_DEFAULT;
-        Self { dir, desk, genesis, secret, keys, envelope_bytes_max, clock, journal: JOURNAL }
+        let policy = default_policy(&genesis);
+        Self {
+            dir,
+            desk,
+            genesis,
+            secret,
+            keys,
+            envelope_bytes_max,
+            clock,
+            journal: JOURNAL,
+            keys_may_be_new: false,
+            policy,
+        }
     }
 }
 
@@ -96,11 +142,17 @@ pub struct Desk {
 
 struct Inner {
     store: Store,
-    keys: Arc<Keys>,
+    keys: ArcSwap<Keys>,
     envelope_bytes_max: usize,
     clock: Clock,
+    evidence: Arc<witness::Evidence>,
+    witness: Witness,
+    heads: Heads,
     alarms: AtomicU64,
+    /// How often a head with the quorum has come.
+    witnessed: watch::Sender<u64>,
     link: watch::Sender<Link>,
+    relay_log: watch::Sender<RelayLog>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -126,8 +178,14 @@ pub struct Status {
     pub next: DeskIndex,
     /// Statements that the relay has neither recorded nor refused.
     pub outbox: usize,
+    /// The relay's log is not the one that this desk knows.
+    pub relay_log_differs: bool,
     /// Alarms since it was opened.
     pub alarms: u64,
+    /// Acts that wait for a second officer.
+    pub waiting: usize,
+    /// How often an officer of this desk handed data over alone; for this desk's own eyes.
+    pub lone: u64,
 }
 
 impl Desk {
@@ -135,7 +193,7 @@ impl Desk {
     ///
     /// # Errors
     /// When another process has it, it is damaged, of another desk or network, made with another
-    /// unlock secret, or the keys are not the ones that the genesis has of the desk.
+    /// unlock secret, or the keys are not the ones that the directory has of the desk.
     pub fn open(options: Options) -> Result<Self, OpenError> {
         let (journal, opened) = FileJournal::open(&options.dir, options.journal)?;
         Self::open_on(Box::new(journal), opened.truncation, options)
@@ -151,11 +209,14 @@ impl Desk {
         truncation: Option<Truncation>,
         options: Options,
     ) -> Result<Self, OpenError> {
-        let Options { dir, desk, genesis, secret, keys, envelope_bytes_max, clock, journal: _ } =
+        let Options { dir, desk, genesis, secret, keys, envelope_bytes_max, clock, policy, .. } =
             options;
-        let directory = Arc::new(Directory::from_genesis(&genesis));
-        keys.check(&desk, &directory)?;
+        let known = |directory: &Directory| match keys.check(&desk, directory) {
+            Err(_) if options.keys_may_be_new => Ok(()),
+            checked => checked,
+        };
         if journal.next_index() == Index(0) {
+            known(&Directory::from_genesis(&genesis))?;
             let first = Record::Founded { desk: desk.clone(), genesis: genesis.hash };
             store::note_at_start(&mut *journal, &secret, clock(), first)?;
         }
@@ -166,15 +227,26 @@ impl Desk {
             let torn = Record::TailTruncated { bytes, sha256 };
             store::note_at_start(&mut *journal, &secret, clock(), torn)?;
         }
-        let file = CaseFile::new(desk, genesis.hash, directory);
+        let file = CaseFile::new(desk.clone(), &genesis, &policy);
         let (store, thread) = Store::start(journal, &secret, file, Arc::clone(&clock))?;
+        known(store.published().file.directory())?;
+        let announced: Vec<LogKey> =
+            store.published().file.contacts().new_log_keys().cloned().collect();
+        let genesis = Genesis { log_keys: [genesis.log_keys, announced].concat(), ..genesis };
+        let (evidence, witness, heads) = witness::open(dir, &genesis, policy)
+            .map_err(|error| OpenError::Start(format!("its evidence cannot be read: {error}")))?;
         let inner = Inner {
             store,
-            keys: Arc::new(keys),
+            keys: ArcSwap::from_pointee(keys),
             envelope_bytes_max,
             clock,
+            evidence,
+            witness,
+            heads,
             alarms: AtomicU64::new(0),
+            witnessed: watch::Sender::new(0),
             link: watch::Sender::new(Link::default()),
+            relay_log: watch::Sender::new(RelayLog::Unknown),
             thread: Mutex::new(Some(thread)),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -208,11 +280,6 @@ impl Desk {
         (self.inner.clock)()
     }
 
-    /// Its keys.
-    pub fn keys(&self) -> &Keys {
-        &self.inner.keys
-    }
-
     /// How it stands.
     pub fn status(&self) -> Status {
         let file = self.file();
@@ -223,22 +290,32 @@ impl Desk {
             link: self.inner.link.borrow().clone(),
             next: file.next(),
             outbox: file.outbox_len(),
+            relay_log_differs: matches!(self.relay_log(), RelayLog::Other(_)),
             alarms: self.inner.alarms.load(Ordering::Relaxed),
+            waiting: file.approvals().waiting().len(),
+            lone: file.approvals().lone(),
         }
     }
 
     // -- for officers
 
-    /// Prepares an officer's statement. When this answers, it is on disk and will be sent.
+    /// Prepares an officer's statement. When this answers, it is on disk, and will be sent unless
+    /// it waits for a second officer.
     ///
     /// # Errors
     /// What the form, the rules, or this desk has against it; or the disk is full or failed.
     pub async fn prepare(&self, order: Order) -> Result<Standing, Error> {
-        let (keys, max) = (Arc::clone(&self.inner.keys), self.inner.envelope_bytes_max);
+        let (keys, max) = (self.keys(), self.inner.envelope_bytes_max);
         let decide = move |scratch: &mut Scratch| {
             let message = act::prepare(scratch, &keys, max, &order)?;
-            let held = scratch.file().own_statement(message);
-            held.map(|held| Standing::of(held))
+            let file = scratch.file();
+            if let Some(held) = file.approvals().get(message) {
+                let case = file.case(held.request).and_then(|case| file.case_of(case));
+                let case = case.ok_or(Local::UnknownRequest(held.request))?;
+                return Ok(held.standing(case));
+            }
+            let held = file.own_statement(message);
+            held.map(|held| Standing::told(scratch, held))
                 .ok_or_else(|| Error::Fault("what was prepared is not there".to_owned()))
         };
         self.inner.store.write(decide).await
@@ -270,7 +347,7 @@ impl Desk {
     /// # Errors
     /// When the request or the officer is unknown here, or the disk is full or failed.
     pub async fn retrieve(&self, request: RequestId, officer: Name) -> Result<(), Error> {
-        let keys = Arc::clone(&self.inner.keys);
+        let keys = self.keys();
         let decide = move |scratch: &mut Scratch| {
             keys.officer(&officer)?;
             if scratch.file().case(request).is_none() {
@@ -322,12 +399,12 @@ impl Desk {
         self.inner.link.send_replace(link);
     }
 
-    /// Prepares again the receipts that were refused.
+    /// Prepares again the receipts that were refused, and what was signed with a former key.
     ///
     /// # Errors
     /// When the disk is full or failed.
     pub async fn pick_up(&self) -> Result<(), Error> {
-        let keys = Arc::clone(&self.inner.keys);
+        let keys = self.keys();
         let decide = move |scratch: &mut Scratch| {
             intake::pick_up(scratch, &keys);
             Ok(())
@@ -341,13 +418,52 @@ impl Desk {
     /// # Errors
     /// When the disk is full or failed: nothing of the batch is kept.
     pub async fn take(&self, batch: Vec<Incoming>) -> Result<Taken, Error> {
-        let keys = Arc::clone(&self.inner.keys);
+        let keys = self.keys();
         let decide = move |scratch: &mut Scratch| Ok(intake::take(scratch, &keys, batch));
         let taken = self.inner.store.write(decide).await?;
         for alarm in &taken.alarms {
             self.alarm(alarm);
         }
         Ok(taken)
+    }
+
+    /// True when one of these records may need an entry that has not come yet.
+    pub fn lacks_entry(&self, records: &[Incoming]) -> bool {
+        let file = self.file();
+        records.iter().any(|incoming| intake::lacks_entry(&file, incoming))
+    }
+
+    /// An old version of a member's entry, as it came: the event, and the restricted part.
+    ///
+    /// # Errors
+    /// When there is none at this place, or the disk fails.
+    pub async fn entry_at(&self, place: Index) -> Result<(Vec<u8>, Vec<u8>), Error> {
+        let desk = self.clone();
+        off_the_workers(move || {
+            let note = desk.inner.store.read(place)?;
+            match note.record {
+                Record::Directory { event, .. } => Ok((event, note.body)),
+                Record::Founded { .. }
+                | Record::Prepared { .. }
+                | Record::Confirmed { .. }
+                | Record::Refused { .. }
+                | Record::Received(_)
+                | Record::Opened { .. }
+                | Record::Unreadable { .. }
+                | Record::Retrieved { .. }
+                | Record::TailTruncated { .. }
+                | Record::Monitored(_)
+                | Record::Evidential(_)
+                | Record::RelayRestored { .. }
+                | Record::Held { .. }
+                | Record::Declined { .. }
+                | Record::Proof { .. }
+                | Record::BadReceipt { .. } => {
+                    Err(Error::Fault("there is no entry at this place".to_owned()))
+                }
+            }
+        })
+        .await
     }
 
     /// The exact bytes of a statement of ours, from disk.
@@ -363,33 +479,16 @@ impl Desk {
         .await
     }
 
-    /// Notes that the relay has a statement of ours on its disk.
-    ///
-    /// # Errors
-    /// When the disk is full or failed.
-    pub async fn note_confirmed(
-        &self,
-        message: MessageId,
-        index: Index,
-        time: Timestamp,
-    ) -> Result<(), Error> {
-        let decide = move |scratch: &mut Scratch| {
-            let held = scratch.file().own_statement(message);
-            if held.is_some_and(|held| held.recorded.is_none()) {
-                scratch.note(Record::Confirmed { message, index, time }, Vec::new());
-            }
-            Ok(())
-        };
-        self.inner.store.write(decide).await
-    }
-
-    /// Notes that the relay has refused a statement of ours for good.
+    /// Notes that the relay has refused a statement of ours for good. What the machine said with a
+    /// key that it no longer has is prepared again.
     ///
     /// # Errors
     /// When the disk is full or failed.
     pub async fn note_refused(&self, message: MessageId, refusal: Refused) -> Result<(), Error> {
+        let desk = self.clone();
         let decide = move |scratch: &mut Scratch| {
-            act::note_refusal(scratch, message, refusal);
+            // The keys of this very moment: they may just have been replaced.
+            act::note_refusal(scratch, &desk.keys(), message, refusal);
             Ok(())
         };
         self.inner.store.write(decide).await
@@ -401,7 +500,7 @@ impl Desk {
     /// # Errors
     /// When the disk is full or failed.
     pub async fn note_lapsed(&self, message: MessageId) -> Result<(), Error> {
-        let keys = Arc::clone(&self.inner.keys);
+        let keys = self.keys();
         let decide = move |scratch: &mut Scratch| {
             act::note_lapse(scratch, &keys, message);
             Ok(())
@@ -428,13 +527,13 @@ impl Desk {
             let facts = facts
                 .ok_or_else(|| Error::Fault("a body came for an unknown request".to_owned()))?;
             let sealed = (wrap.as_slice(), ciphertext.as_slice());
-            Ok(intake::open_body(&desk.inner.keys, &statement, &header, &facts, sealed))
+            Ok(intake::open_body(&desk.keys(), &statement, &header, &facts, sealed))
         })
         .await?;
         if let Err(unshown) = &opened {
             self.alarm(&format!("the form of {} {unshown}", held.statement.message));
         }
-        let keys = Arc::clone(&self.inner.keys);
+        let keys = self.keys();
         let key = (held.statement.from.clone(), held.statement.message);
         let decide = move |scratch: &mut Scratch| {
             intake::note_opened(scratch, &keys, &key, opened);
@@ -453,7 +552,15 @@ impl Desk {
             | Record::Opened { .. }
             | Record::Unreadable { .. }
             | Record::Retrieved { .. }
-            | Record::TailTruncated { .. } => {
+            | Record::TailTruncated { .. }
+            | Record::Monitored(_)
+            | Record::Evidential(_)
+            | Record::RelayRestored { .. }
+            | Record::Held { .. }
+            | Record::Declined { .. }
+            | Record::Directory { .. }
+            | Record::Proof { .. }
+            | Record::BadReceipt { .. } => {
                 Err(Error::Fault("there is no received statement at this place".to_owned()))
             }
         }

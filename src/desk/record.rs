@@ -10,7 +10,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::envelope::words::Rejection;
-use crate::units::{DeskId, DeskIndex, Hash, Index, MessageId, Name, Timestamp, Unreadable};
+use crate::units::{
+    DeskId, DeskIndex, Hash, Index, MessageId, Name, RequestId, Timestamp, Unreadable,
+};
 
 /// The version byte of the stored form.
 const VERSION: u8 = 1;
@@ -22,7 +24,8 @@ pub(super) struct Note {
     pub at: Timestamp,
     /// What was noted.
     pub record: Record,
-    /// Serialized `detente.form.v1.Body`; empty when there is none.
+    /// Serialized `detente.form.v1.Body`, of a directory record the entry's restricted part, of a
+    /// bad receipt what was given, of a salt the salt; empty when there is none.
     pub body: Vec<u8>,
 }
 
@@ -97,6 +100,184 @@ pub(super) enum Record {
         /// Their SHA-256.
         sha256: Hash,
     },
+    /// An operator has accepted that the relay lost records: from here on, what was received or
+    /// confirmed of them counts as if it had never come.
+    RelayRestored {
+        /// The first record of our sequence that is lost.
+        from: DeskIndex,
+        /// Its index in the log that was lost.
+        index: Index,
+    },
+    /// A record of the directory log, which was found good. The body beside it is the entry's
+    /// restricted part, which can be erased.
+    Directory {
+        /// Its leaf in the directory log.
+        leaf: u64,
+        /// Its index in the relay's journal.
+        index: Index,
+        /// The event, exactly as the log commits to it.
+        event: Vec<u8>,
+    },
+    /// An officer has prepared what hands data over; it waits for a second one. The body beside it
+    /// is the form.
+    Held {
+        /// The id that the statement will have.
+        message: MessageId,
+        /// The first officer.
+        officer: Name,
+        /// The request.
+        request: RequestId,
+        /// The act: the bytes of [`act_to_bytes`](crate::envelope::act_to_bytes).
+        act: Vec<u8>,
+        /// Hash over what the officer asked for, so that a repeat is told from a conflict.
+        intent: Hash,
+    },
+    /// What waited for a second officer will not be said.
+    Declined {
+        /// The statement that was to be.
+        message: MessageId,
+        /// Who says so: a second officer, or the first, who takes it back.
+        officer: Name,
+        /// Why.
+        reason: String,
+    },
+    /// That a record is in the relay's log, which was found to hold.
+    Proof {
+        /// The record's index in the relay's journal, as the relay named it.
+        index: Index,
+        /// Hash of its leaf: what is proven.
+        leaf: Hash,
+        /// A C2SP tlog-proof that can be checked alone.
+        proof: String,
+    },
+    /// A receipt or a proof that proves nothing. What the relay gave stands beside it, byte for
+    /// byte: a `detente.desk.v1.Receipt`, or a `detente.log.v1.GetProofResponse`.
+    BadReceipt {
+        /// The record that it was to prove, as the relay named it.
+        index: Index,
+        /// The statement of ours that was submitted; none when a proof was asked for.
+        message: Option<MessageId>,
+        /// Stable code.
+        code: String,
+        /// What was found, in words.
+        why: String,
+    },
+    /// Something about how this desk monitors the directory.
+    Monitored(Monitored),
+    /// Something about what can be shown to others.
+    Evidential(Evidential),
+}
+
+/// What a desk notes about what it can show, or has shown, to those who are no party.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Evidential {
+    /// The salt that opens the commitment to a body stands beside this record: with it the body
+    /// can be disclosed.
+    Salt {
+        /// The desk that wrote the statement.
+        from: DeskId,
+        /// The statement.
+        message: MessageId,
+    },
+    /// That a record is in the relay's log as a quorum of witnesses has seen it: from here on in
+    /// place of the proof to a head that the log alone has signed.
+    Witnessed {
+        /// The record's index in the relay's journal, as the relay named it.
+        index: Index,
+        /// Hash of its leaf: what is proven.
+        leaf: Hash,
+        /// A C2SP tlog-proof that can be checked alone, its head cosigned.
+        proof: String,
+    },
+    /// A bundle of evidence was made for an officer.
+    Made {
+        /// The request.
+        request: RequestId,
+        /// The officer.
+        officer: Name,
+        /// SHA-256 of the bundle.
+        sha256: Hash,
+        /// The statements whose bodies it discloses, with the desks that wrote them.
+        bodies: Vec<(DeskId, MessageId)>,
+    },
+}
+
+/// What a desk notes when it monitors the directory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Monitored {
+    /// The first leaves of the directory log, as they came, are what the witnesses have seen.
+    Witnessed {
+        /// How many.
+        leaves: u64,
+    },
+    /// An entry of our own nation is published from this desk; noted before it is sent for the
+    /// first time.
+    Publishing {
+        /// Its hash.
+        hash: Hash,
+    },
+    /// An entry that was not published from this desk was dealt with.
+    Settled {
+        /// Its version.
+        version: u64,
+        /// Who says so.
+        officer: Name,
+        /// In words.
+        words: String,
+    },
+    /// Somebody has shown us a proof of an event that the relay has not sent us, or not so.
+    Shown(Box<Shown>),
+    /// An alarm about the relay's conduct was dealt with.
+    Dealt {
+        /// Its id.
+        id: String,
+        /// Who says so.
+        officer: Name,
+        /// In words.
+        words: String,
+    },
+}
+
+/// A proof that was shown to us.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Shown {
+    /// The desk whose pair the event is numbered in.
+    pub from: DeskId,
+    /// The other desk.
+    pub to: DeskId,
+    /// The event's number in the pair.
+    pub number: u64,
+    /// Record time.
+    pub time: Timestamp,
+    /// Its leaf in the traffic log.
+    pub leaf: u64,
+    /// The relay's record that came under that number instead, if one did.
+    pub other: Option<Index>,
+    /// The C2SP tlog-proof, as it was shown.
+    pub proof: String,
+}
+
+impl Record {
+    /// True when this was received, confirmed or followed from what a [`Record::RelayRestored`]
+    /// gives up.
+    pub(super) fn is_lost(&self, from: DeskIndex, index: Index) -> bool {
+        if let Self::Received(received) = self {
+            received.desk_index >= from
+        } else if let Self::Confirmed { index: confirmed, .. } = self {
+            *confirmed >= index
+        } else if let Self::Directory { index: published, .. } = self {
+            *published >= index
+        } else if let Self::Proof { index: proven, .. } = self {
+            *proven >= index
+        } else if let Self::Evidential(Evidential::Witnessed { index: proven, .. }) = self {
+            *proven >= index
+        } else if let Self::Monitored(Monitored::Witnessed { .. }) = self {
+            // It may have been of entries that are lost; what stands is found again.
+            true
+        } else {
+            false
+        }
+    }
 }
 
 /// Why a statement will never be recorded, in the relay's words or in our own.

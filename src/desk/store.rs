@@ -20,7 +20,7 @@ use super::error::{Error, OpenError};
 use super::record::{Note, Record};
 use super::vault::{Part, Vault};
 use crate::journal::{AppendError, Batch, Body, Entry, Journal, Reader};
-use crate::units::{BatchId, DeskId, Hash, Index, Timestamp};
+use crate::units::{BatchId, DeskId, DeskIndex, Hash, Index, Timestamp};
 
 /// Jobs that may wait for the writer: several times what 16 submissions, 16 openings and a busy
 /// room of officers have under way. Whoever comes later waits for room.
@@ -103,20 +103,20 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// Replays `journal` into `file` and starts the writer. The thread ends when the last `Store`
-    /// is gone and what had queued is on disk; join it to wait for that.
+    /// Replays `journal` into `file`, which is empty, and starts the writer. The thread ends when
+    /// the last `Store` is gone and what had queued is on disk; join it to wait for that.
     ///
     /// # Errors
     /// When the journal cannot be read, is not ours, or the thread cannot be started.
     pub(super) fn start(
         journal: Box<dyn Journal>,
         secret: &[u8],
-        mut file: CaseFile,
+        file: CaseFile,
         clock: Clock,
     ) -> Result<(Self, JoinHandle<()>), OpenError> {
         let vault = Arc::new(Vault::new(secret, journal.id()));
         let reader = journal.reader();
-        replay(&*reader, &vault, &mut file)?;
+        let file = replay(&*reader, &vault, &file)?;
         let (publish, published) =
             watch::channel(Published { file: Arc::new(file.clone()), failed: None });
         let (queue, jobs) = sync_channel(QUEUE_JOBS + 1);
@@ -236,7 +236,15 @@ pub(super) fn check_owner(
         | Record::Opened { .. }
         | Record::Unreadable { .. }
         | Record::Retrieved { .. }
-        | Record::TailTruncated { .. } => "nobody".to_owned(),
+        | Record::TailTruncated { .. }
+        | Record::Monitored(_)
+        | Record::Evidential(_)
+        | Record::RelayRestored { .. }
+        | Record::Held { .. }
+        | Record::Declined { .. }
+        | Record::Directory { .. }
+        | Record::Proof { .. }
+        | Record::BadReceipt { .. } => "nobody".to_owned(),
     };
     let expected = format!("desk {desk} in network {genesis}");
     Err(OpenError::Foreign { path: path.to_owned(), found, expected })
@@ -400,16 +408,49 @@ fn open_entry(vault: &Vault, index: Index, record: &[u8], body: Body) -> Result<
     Note::decode(&plain, body).map_err(|error| unreadable(&error.to_string()))
 }
 
-fn replay(reader: &dyn Reader, vault: &Vault, file: &mut CaseFile) -> Result<(), OpenError> {
+/// Where a [`Record::RelayRestored`] stands, and what it gives up.
+type Cut = (Index, DeskIndex, Index);
+
+/// The case file after all records. What was given up before a cut is passed over; as a cut is
+/// found only after what it cuts, the replay then begins anew, once for each.
+fn replay(reader: &dyn Reader, vault: &Vault, empty: &CaseFile) -> Result<CaseFile, OpenError> {
+    let mut cuts = Vec::new();
+    loop {
+        let mut file = empty.clone();
+        match replay_with(reader, vault, &mut file, &cuts)? {
+            None => return Ok(file),
+            Some(cut) => cuts.push(cut),
+        }
+    }
+}
+
+/// Replays up to the end, or to a cut that is not known yet.
+fn replay_with(
+    reader: &dyn Reader,
+    vault: &Vault,
+    file: &mut CaseFile,
+    cuts: &[Cut],
+) -> Result<Option<Cut>, OpenError> {
     let mut next = Index(0);
     loop {
         let stored = reader.read(next, REPLAY_RECORDS, REPLAY_BYTES)?;
         if stored.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         for entry in stored {
             let note = open_entry(vault, next, &entry.record, entry.body)?;
-            file.apply(&note);
+            if let Record::RelayRestored { from, index } = note.record
+                && !cuts.iter().any(|(place, ..)| *place == next)
+            {
+                return Ok(Some((next, from, index)));
+            }
+            let lost =
+                |(place, from, index): &Cut| next < *place && note.record.is_lost(*from, *index);
+            if cuts.iter().any(lost) {
+                file.pass_over();
+            } else {
+                file.apply(&note);
+            }
             next = next.plus(1);
         }
     }

@@ -3,8 +3,9 @@
 //! Not for what a statement may do; only for what one is. Messages are taken apart exhaustively, so
 //! that a new field does not compile until somebody has decided about it.
 //!
-//! Fields that this version does not know are skipped, not refused: a newer sender may say more.
-//! They are signed and hashed all the same, because the bytes are kept as they came.
+//! Fields that this version does not know are skipped when a header is read: a newer sender may say
+//! more. They are signed and hashed all the same, because the bytes are kept as they came. A relay
+//! takes none of them ([`check_known`]).
 
 use prost::Message as _;
 
@@ -13,7 +14,7 @@ use super::read::{
     Malformed, bytes, check, hash, malformed, moment, optional_moment, optional_text, text,
 };
 use super::words::Outcome;
-use super::{Act, RequestFacts, SeenCheckpoint, Signer, Statement};
+use super::{Act, Approval, RequestFacts, SeenCheckpoint, Signer, Statement};
 use crate::units::{CaseId, DAY_MS, DeskId, Hash, MessageId, Name, RequestId, Timestamp};
 use crate::wire::detente::envelope::v1 as wire;
 
@@ -38,6 +39,8 @@ pub struct Draft {
     pub from: DeskId,
     /// Who signs.
     pub signer: Signer,
+    /// Who else stands behind it; who does, signs with [`super::Envelope::countersign`].
+    pub approval: Approval,
     /// The desk that is spoken to.
     pub to: DeskId,
     /// The case.
@@ -65,6 +68,26 @@ pub struct Draft {
 /// should be. The path of the field is named ("header.context.to").
 pub fn parse_header(header: &[u8]) -> Result<Statement, Malformed> {
     read(header).map(|(statement, _)| statement)
+}
+
+/// Refuses a header that says more than this version knows, or something twice. What is on record
+/// is read again by every later version, to which the unknown may mean anything: a relay that
+/// recorded it could be kept from starting after an upgrade.
+///
+/// # Errors
+/// When the header, or its context, is longer than what was understood of it.
+pub fn check_known(header: &[u8]) -> Result<(), Malformed> {
+    let whole = |field: &str, len: usize, known: usize| {
+        check(len == known, field, || {
+            format!("{len} bytes, of which this version knows {known}: the relay comes first")
+        })
+    };
+    let outer =
+        wire::Header::decode(header).map_err(|error| malformed("header", error.to_string()))?;
+    whole("header", header.len(), outer.encoded_len())?;
+    let context = wire::Context::decode(outer.context.as_slice())
+        .map_err(|error| malformed("header.context", error.to_string()))?;
+    whole("header.context", outer.context.len(), context.encoded_len())
 }
 
 /// What a header says about the sealed body.
@@ -118,6 +141,7 @@ pub(super) fn render_context(draft: &Draft, signer_key: Hash) -> Vec<u8> {
         message,
         from,
         signer,
+        approval,
         to,
         case,
         request,
@@ -128,6 +152,10 @@ pub(super) fn render_context(draft: &Draft, signer_key: Hash) -> Vec<u8> {
         seen,
         act,
     } = draft;
+    let (approver, approver_key_id) = match approval {
+        Approval::By { officer, key } => (officer.to_string(), key.0.to_vec()),
+        Approval::None | Approval::Alone => (String::new(), Vec::new()),
+    };
     wire::Context {
         suite: i32::from(cipher::SUITE),
         message_id: message.0.to_vec(),
@@ -146,9 +174,27 @@ pub(super) fn render_context(draft: &Draft, signer_key: Hash) -> Vec<u8> {
         not_after_ms: not_after.0,
         seen_checkpoint: seen
             .map(|seen| wire::SeenCheckpoint { size: seen.size, root: seen.root.0.to_vec() }),
+        approver,
+        approver_key_id,
+        alone: *approval == Approval::Alone,
         act: Some(render_act(act)),
     }
     .encode_to_vec()
+}
+
+/// An act by itself, as it stands in a context: for a desk to keep what is not said yet.
+pub fn act_to_bytes(act: &Act) -> Vec<u8> {
+    wire::Context { act: Some(render_act(act)), ..wire::Context::default() }.encode_to_vec()
+}
+
+/// The act in the bytes of [`act_to_bytes`].
+///
+/// # Errors
+/// When they are not an act.
+pub fn act_from_bytes(bytes: &[u8]) -> Result<Act, Malformed> {
+    let context =
+        wire::Context::decode(bytes).map_err(|error| malformed("act", error.to_string()))?;
+    read_act(context.act.ok_or_else(|| malformed("act", "absent or unknown"))?)
 }
 
 /// The header around a context, with what binds its body, if it has one.
@@ -181,6 +227,9 @@ fn read_context(header: Hash, ciphertext_len: u32, context: &[u8]) -> Result<Sta
         created_ms,
         not_after_ms,
         seen_checkpoint,
+        approver,
+        approver_key_id,
+        alone,
         act,
     } = wire::Context::decode(context)
         .map_err(|error| malformed("header.context", error.to_string()))?;
@@ -194,6 +243,7 @@ fn read_context(header: Hash, ciphertext_len: u32, context: &[u8]) -> Result<Sta
         from: text(at("from"), &from)?,
         signer: officer.map_or(Signer::Desk, Signer::Officer),
         signer_key: hash(at("signer_key_id"), &signer_key_id)?,
+        approval: read_approval(&approver, &approver_key_id, alone)?,
         to: text(at("to"), &to)?,
         case: bytes(at("case_id"), &case_id, CaseId::from_slice)?,
         request: bytes(at("request_id"), &request_id, RequestId::from_slice)?,
@@ -212,6 +262,17 @@ fn read_context(header: Hash, ciphertext_len: u32, context: &[u8]) -> Result<Sta
     Ok(statement)
 }
 
+/// An approver has a key; whoever has none may be alone.
+fn read_approval(approver: &str, key: &[u8], alone: bool) -> Result<Approval, Malformed> {
+    let officer: Option<Name> = optional_text(at("approver"), approver)?;
+    let Some(officer) = officer else {
+        check(key.is_empty(), at("approver_key_id"), || "present without an approver".to_owned())?;
+        return Ok(if alone { Approval::Alone } else { Approval::None });
+    };
+    check(!alone, at("alone"), || format!("true, but {officer} approves it"))?;
+    Ok(Approval::By { officer, key: hash(at("approver_key_id"), key)? })
+}
+
 /// What must hold between the fields of a context.
 fn check_whole(statement: &Statement) -> Result<(), Malformed> {
     check(statement.from != statement.to, at("to"), || "the desk that speaks".to_owned())?;
@@ -228,6 +289,8 @@ fn check_whole(statement: &Statement) -> Result<(), Malformed> {
             "present: receipts and retrievals are signed by the desk's machine".to_owned()
         }
     })?;
+    let unapproved = statement.approval == Approval::None || !by_desk;
+    check(unapproved, at("approver"), || "present in a machine statement".to_owned())?;
     let first = RequestId::from(statement.message) == statement.request;
     match &statement.act {
         Act::Request(facts) => {
@@ -253,7 +316,17 @@ fn check_whole(statement: &Statement) -> Result<(), Malformed> {
         | Act::Extend { .. }
         | Act::Withdraw
         | Act::Close
-        | Act::Mla(_) => check(!first, at("request_id"), || "its own message id".to_owned()),
+        | Act::Mla { .. }
+        | Act::Regrade { .. }
+        | Act::AnswerConditions(_)
+        | Act::ProvideInformation
+        | Act::DiscloseTraffic
+        | Act::Feedback
+        | Act::RequestUseReport
+        | Act::ReportUse
+        | Act::ReportSecurityIncident => {
+            check(!first, at("request_id"), || "its own message id".to_owned())
+        }
     }
 }
 
@@ -281,17 +354,40 @@ fn read_act(act: wire::context::Act) -> Result<Act, Malformed> {
         Wire::RequestClarification(wire::RequestClarificationAct {}) => Act::RequestClarification,
         Wire::ProvideClarification(wire::ProvideClarificationAct {}) => Act::ProvideClarification,
         Wire::Determine(determine) => read_determine(&determine)?,
-        Wire::Execute(wire::ExecuteAct { extent, preserved_until_ms }) => Act::Execute {
-            extent: text(at("execute.extent"), &extent)?,
-            preserved_until: optional_moment(at("execute.preserved_until_ms"), preserved_until_ms)?,
-        },
+        Wire::Execute(wire::ExecuteAct { extent, preserved_until_ms, mla_demanded }) => {
+            Act::Execute {
+                extent: text(at("execute.extent"), &extent)?,
+                preserved_until: optional_moment(
+                    at("execute.preserved_until_ms"),
+                    preserved_until_ms,
+                )?,
+                mla_demanded,
+            }
+        }
         Wire::RequestExtension(wire::RequestExtensionAct {}) => Act::RequestExtension,
         Wire::Extend(wire::ExtendAct { preserved_until_ms }) => Act::Extend {
             preserved_until: moment(at("extend.preserved_until_ms"), preserved_until_ms)?,
         },
         Wire::Withdraw(wire::WithdrawAct {}) => Act::Withdraw,
         Wire::Close(wire::CloseAct {}) => Act::Close,
-        Wire::Mla(wire::MlaAct { step }) => Act::Mla(text(at("mla.step"), &step)?),
+        Wire::Mla(wire::MlaAct { step, carried_by_request_id }) => Act::Mla {
+            step: text(at("mla.step"), &step)?,
+            carried_by: optional_request(at("mla.carried_by_request_id"), &carried_by_request_id)?,
+        },
+        Wire::Regrade(wire::RegradeAct { urgency }) => {
+            Act::Regrade { urgency: text(at("regrade.urgency"), &urgency)? }
+        }
+        Wire::AnswerConditions(wire::AnswerConditionsAct { answer }) => {
+            Act::AnswerConditions(text(at("answer_conditions.answer"), &answer)?)
+        }
+        Wire::ProvideInformation(wire::ProvideInformationAct {}) => Act::ProvideInformation,
+        Wire::DiscloseTraffic(wire::DiscloseTrafficAct {}) => Act::DiscloseTraffic,
+        Wire::Feedback(wire::FeedbackAct {}) => Act::Feedback,
+        Wire::RequestUseReport(wire::RequestUseReportAct {}) => Act::RequestUseReport,
+        Wire::ReportUse(wire::ReportUseAct {}) => Act::ReportUse,
+        Wire::ReportSecurityIncident(wire::ReportSecurityIncidentAct {}) => {
+            Act::ReportSecurityIncident
+        }
         Wire::Receipt(wire::ReceiptAct { message_id, header_sha256, rejected }) => Act::Receipt {
             of: bytes(at("receipt.message_id"), &message_id, MessageId::from_slice)?,
             header: hash(at("receipt.header_sha256"), &header_sha256)?,
@@ -308,19 +404,30 @@ fn read_act(act: wire::context::Act) -> Result<Act, Malformed> {
 }
 
 fn read_request(request: wire::RequestAct) -> Result<RequestFacts, Malformed> {
-    let wire::RequestAct { r#type, instrument, urgency, test, exercise, parent_request_id } =
-        request;
+    let wire::RequestAct {
+        r#type,
+        instrument,
+        urgency,
+        test,
+        exercise,
+        parent_request_id,
+        prior_conditions,
+        embargo_until_ms,
+    } = request;
     Ok(RequestFacts {
         kind: text(at("request.type"), &r#type)?,
         instrument: text(at("request.instrument"), &instrument)?,
         urgency: text(at("request.urgency"), &urgency)?,
         test,
         exercise,
-        parent: match parent_request_id.as_slice() {
-            [] => None,
-            some => Some(bytes(at("request.parent_request_id"), some, RequestId::from_slice)?),
-        },
+        parent: optional_request(at("request.parent_request_id"), &parent_request_id)?,
+        prior_conditions,
+        embargo_until: optional_moment(at("request.embargo_until_ms"), embargo_until_ms)?,
     })
+}
+
+fn optional_request(field: String, id: &[u8]) -> Result<Option<RequestId>, Malformed> {
+    if id.is_empty() { Ok(None) } else { bytes(field, id, RequestId::from_slice).map(Some) }
 }
 
 fn read_determine(determine: &wire::DetermineAct) -> Result<Act, Malformed> {
@@ -339,16 +446,7 @@ fn render_act(act: &Act) -> wire::context::Act {
     use wire::context::Act as Wire;
     let ms = |moment: &Option<Timestamp>| moment.map_or(0, |moment| moment.0);
     match act {
-        Act::Request(RequestFacts { kind, instrument, urgency, test, exercise, parent }) => {
-            Wire::Request(wire::RequestAct {
-                r#type: kind.to_string(),
-                instrument: instrument.to_string(),
-                urgency: urgency.to_string(),
-                test: *test,
-                exercise: *exercise,
-                parent_request_id: parent.map_or_else(Vec::new, |parent| parent.0.to_vec()),
-            })
-        }
+        Act::Request(facts) => Wire::Request(render_request(facts)),
         Act::Acknowledge { will_answer, estimated_at } => Wire::Acknowledge(wire::AcknowledgeAct {
             will_answer: will_answer.to_string(),
             estimated_at_ms: estimated_at.0,
@@ -362,9 +460,10 @@ fn render_act(act: &Act) -> wire::context::Act {
             outcome: outcome.to_string(),
             review_at_ms: ms(review_at),
         }),
-        Act::Execute { extent, preserved_until } => Wire::Execute(wire::ExecuteAct {
+        Act::Execute { extent, preserved_until, mla_demanded } => Wire::Execute(wire::ExecuteAct {
             extent: extent.to_string(),
             preserved_until_ms: ms(preserved_until),
+            mla_demanded: *mla_demanded,
         }),
         Act::RequestExtension => Wire::RequestExtension(wire::RequestExtensionAct {}),
         Act::Extend { preserved_until } => {
@@ -372,7 +471,24 @@ fn render_act(act: &Act) -> wire::context::Act {
         }
         Act::Withdraw => Wire::Withdraw(wire::WithdrawAct {}),
         Act::Close => Wire::Close(wire::CloseAct {}),
-        Act::Mla(step) => Wire::Mla(wire::MlaAct { step: step.to_string() }),
+        Act::Mla { step, carried_by } => Wire::Mla(wire::MlaAct {
+            step: step.to_string(),
+            carried_by_request_id: carried_by.map_or_else(Vec::new, |id| id.0.to_vec()),
+        }),
+        Act::Regrade { urgency } => {
+            Wire::Regrade(wire::RegradeAct { urgency: urgency.to_string() })
+        }
+        Act::AnswerConditions(answer) => {
+            Wire::AnswerConditions(wire::AnswerConditionsAct { answer: answer.to_string() })
+        }
+        Act::ProvideInformation => Wire::ProvideInformation(wire::ProvideInformationAct {}),
+        Act::DiscloseTraffic => Wire::DiscloseTraffic(wire::DiscloseTrafficAct {}),
+        Act::Feedback => Wire::Feedback(wire::FeedbackAct {}),
+        Act::RequestUseReport => Wire::RequestUseReport(wire::RequestUseReportAct {}),
+        Act::ReportUse => Wire::ReportUse(wire::ReportUseAct {}),
+        Act::ReportSecurityIncident => {
+            Wire::ReportSecurityIncident(wire::ReportSecurityIncidentAct {})
+        }
         Act::Receipt { of, header, rejected } => Wire::Receipt(wire::ReceiptAct {
             message_id: of.0.to_vec(),
             header_sha256: header.0.to_vec(),
@@ -383,6 +499,29 @@ fn render_act(act: &Act) -> wire::context::Act {
             header_sha256: header.0.to_vec(),
             failed: failed.map_or_else(String::new, |reason| reason.to_string()),
         }),
+    }
+}
+
+fn render_request(facts: &RequestFacts) -> wire::RequestAct {
+    let RequestFacts {
+        kind,
+        instrument,
+        urgency,
+        test,
+        exercise,
+        parent,
+        prior_conditions,
+        embargo_until,
+    } = facts;
+    wire::RequestAct {
+        r#type: kind.to_string(),
+        instrument: instrument.to_string(),
+        urgency: urgency.to_string(),
+        test: *test,
+        exercise: *exercise,
+        parent_request_id: parent.map_or_else(Vec::new, |parent| parent.0.to_vec()),
+        prior_conditions: *prior_conditions,
+        embargo_until_ms: embargo_until.map_or(0, |moment| moment.0),
     }
 }
 

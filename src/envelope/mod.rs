@@ -7,6 +7,8 @@
 //! signature, an `info` and an `aad` each begin with a label of their own that ends in NUL (or,
 //! for signatures, with their own payload type).
 
+pub mod disclose;
+pub mod entry;
 pub mod form;
 pub mod genesis;
 pub mod header;
@@ -21,11 +23,13 @@ mod read;
 use prost::Message as _;
 
 pub use cipher::{BODY_BYTES_MAX, DecryptionKey, PUBLIC_KEY_BYTES};
-pub use header::{Draft, parse_header};
+pub use header::{Draft, act_from_bytes, act_to_bytes, check_known, parse_header};
 pub use read::Malformed;
-pub use seal::{OpenError, SealError, machine, open, seal};
+pub use seal::{
+    OpenError, SealError, machine, open, open_to_disclose, parse_body, seal, seal_to_disclose,
+};
 pub use sign::{Algorithm, BadSignature, Signature, SigningKey, verify_header};
-pub use statement::{Act, RequestFacts, SeenCheckpoint, Signer, Statement};
+pub use statement::{Act, Approval, RequestFacts, SeenCheckpoint, Signer, Statement};
 
 use crate::units::Hash;
 use crate::wire::detente::envelope::v1 as wire;
@@ -52,7 +56,8 @@ pub const SIGNATURES_MAX: usize = 4;
 pub struct Envelope {
     /// The header, as it was signed.
     pub header: Vec<u8>,
-    /// Signatures over it. The signer's is among them; others are kept and not required.
+    /// Signatures over it. The signer's is among them, and the approver's where the header names
+    /// one; others are kept and not required.
     pub signatures: Vec<Signature>,
     /// The wrapped content key; empty without a body.
     pub wrap: Vec<u8>,
@@ -83,7 +88,11 @@ impl Envelope {
     /// When the header is not one ([`parse_header`]), a length or a hash in it does not fit what
     /// travels beside it, or the signer's signature is not there.
     pub fn from_wire(envelope: wire::Envelope) -> Result<Self, Malformed> {
-        let wire::Envelope { header, signatures, wrap, ciphertext } = envelope;
+        let wire::Envelope { header, signatures, wrap, ciphertext, entry, entry_restricted } =
+            envelope;
+        for (field, bytes) in [("entry", entry), ("entry_restricted", entry_restricted)] {
+            check(bytes.is_empty(), field, || "present in a statement".to_owned())?;
+        }
         let (statement, sealed) = header::read(&header)?;
         let signatures = sign::parse_signatures("signatures", signatures)?;
         check(
@@ -91,6 +100,11 @@ impl Envelope {
             "signatures",
             || format!("none by the key {} that the header names", statement.signer_key),
         )?;
+        if let Approval::By { officer, key } = &statement.approval {
+            check(signatures.iter().any(|made| made.key_id == *key), "signatures", || {
+                format!("none by the key {key} of {officer}, who approves it")
+            })?;
+        }
         check(wrap.len() <= WRAP_BYTES_MAX, "wrap", || {
             format!("{} bytes where at most {WRAP_BYTES_MAX} belong", wrap.len())
         })?;
@@ -127,6 +141,7 @@ impl Envelope {
             signatures: self.signatures.iter().map(Signature::to_wire).collect(),
             wrap: self.wrap.clone(),
             ciphertext: self.ciphertext.clone(),
+            ..wire::Envelope::default()
         }
     }
 
@@ -135,11 +150,23 @@ impl Envelope {
         self.to_wire().encode_to_vec()
     }
 
-    /// Proves that `key` is the one the header names and that it signed the header.
+    /// Adds the signature of the officer who approves it: the one whom the header names, for no
+    /// other is looked at.
+    pub fn countersign(&mut self, by: &SigningKey) {
+        self.signatures.push(by.sign(sign::HEADER_TYPE, &self.header));
+    }
+
+    /// Proves that `key` is the one the header names and that it signed the header, and the same
+    /// of the approver's, where the header names one.
     ///
     /// # Errors
-    /// When either is not so.
-    pub fn verify(&self, key: &PublicKey) -> Result<(), BadSignature> {
-        sign::verify_statement(&self.statement, &self.header, &self.signatures, key)
+    /// When either is not so, or an approver is named and no key is given.
+    pub fn verify(
+        &self,
+        key: &PublicKey,
+        approver: Option<&PublicKey>,
+    ) -> Result<(), BadSignature> {
+        let Self { statement, header, signatures, .. } = self;
+        sign::verify_statement(statement, header, signatures, key, approver)
     }
 }

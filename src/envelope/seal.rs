@@ -116,9 +116,6 @@ impl OpenError {
 /// # Errors
 /// When the draft would not be a statement, it is a machine's, the body is too long, or the
 /// recipient's key is not one.
-///
-/// # Panics
-/// Never: a padded size fits 32 bits.
 pub fn seal(
     draft: &Draft,
     body: &Body,
@@ -126,6 +123,24 @@ pub fn seal(
     by: &SigningKey,
     random: &mut dyn FnMut(&mut [u8]),
 ) -> Result<Envelope, SealError> {
+    seal_to_disclose(draft, body, to, by, random).map(|(envelope, _)| envelope)
+}
+
+/// As [`seal`], but answers also with the salt that opens the commitment in the header: what
+/// whoever wrote the body may disclose (see `disclose.rs`).
+///
+/// # Errors
+/// As [`seal`].
+///
+/// # Panics
+/// Never: a padded size fits 32 bits.
+pub fn seal_to_disclose(
+    draft: &Draft,
+    body: &Body,
+    to: &EncryptionKey,
+    by: &SigningKey,
+    random: &mut dyn FnMut(&mut [u8]),
+) -> Result<(Envelope, [u8; KEY_BYTES]), SealError> {
     if draft.act.is_machine() {
         return Err(SealError::Body);
     }
@@ -145,7 +160,7 @@ pub fn seal(
     };
     let len = u32::try_from(ciphertext.len()).expect("a padded size fits 32 bits");
     let header = render_header(context, Some((&sealed, len)));
-    finish(header, wrap, ciphertext, by)
+    Ok((finish(header, wrap, ciphertext, by)?, *salt))
 }
 
 /// Signs a machine statement, which has no body.
@@ -173,6 +188,29 @@ pub fn open(
     ciphertext: &[u8],
     key: &DecryptionKey,
 ) -> Result<Body, OpenError> {
+    let (_, body) = open_to_disclose(header, wrap, ciphertext, key)?;
+    parse_body(&body)
+}
+
+/// A body from its bytes as they were sealed.
+///
+/// # Errors
+/// When they are not a body.
+pub fn parse_body(bytes: &[u8]) -> Result<Body, OpenError> {
+    Body::decode(bytes).map_err(|error| OpenError::Body(malformed("body", error.to_string())))
+}
+
+/// As [`open`], but answers with the salt that opens the commitment in the header and the body's
+/// bytes: what whoever holds them may disclose (see `disclose.rs`).
+///
+/// # Errors
+/// As [`open`].
+pub fn open_to_disclose(
+    header: &[u8],
+    wrap: &[u8],
+    ciphertext: &[u8],
+    key: &DecryptionKey,
+) -> Result<([u8; KEY_BYTES], Zeroizing<Vec<u8>>), OpenError> {
     let (_, sealed) = read(header).map_err(OpenError::Unreadable)?;
     let Sealed { context, commitment, ciphertext: ciphertext_hash, wrap: wrap_hash } =
         sealed.ok_or(OpenError::NoBody)?;
@@ -192,7 +230,7 @@ pub fn open(
     if commit(salt, context, body) != commitment {
         return Err(OpenError::Commitment);
     }
-    Body::decode(body).map_err(|error| OpenError::Body(malformed("body", error.to_string())))
+    Ok((*salt, Zeroizing::new(body.to_vec())))
 }
 
 /// Signs a header and proves that what was made reads as a statement before anybody sees it.

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::genesis::PublicKey;
 use super::read::{check, hash, malformed};
-use super::{Malformed, SIGNATURES_MAX, Statement};
+use super::{Approval, Malformed, SIGNATURES_MAX, Statement};
 use crate::units::Hash;
 use crate::wire::detente::envelope::v1 as wire;
 
@@ -20,6 +20,9 @@ pub const HEADER_TYPE: &str = "application/vnd.detente.header.v1+protobuf";
 
 /// Payload type of a genesis's signatures.
 pub const GENESIS_TYPE: &str = "application/vnd.detente.genesis.v1+protobuf";
+
+/// Payload type of a directory entry's signatures.
+pub const ENTRY_TYPE: &str = "application/vnd.detente.entry.v1+protobuf";
 
 /// Label of a signature key's id.
 const KEY_LABEL: &[u8] = b"detente/key/v1\0";
@@ -234,17 +237,19 @@ impl SigningKey {
     }
 }
 
-/// Proves that `key` is the one that a stored header names and that it signed the header.
+/// Proves that `key` is the one that a stored header names and that it signed the header, and the
+/// same of the approver's, where the header names one.
 ///
 /// # Errors
-/// When either is not so, or the header cannot be read.
+/// When either is not so, an approver is named and no key is given, or the header cannot be read.
 pub fn verify_header(
     header: &[u8],
     signatures: &[Signature],
     key: &PublicKey,
+    approver: Option<&PublicKey>,
 ) -> Result<(), BadSignature> {
     let statement = super::parse_header(header).map_err(|_| BadSignature::Unreadable)?;
-    verify_statement(&statement, header, signatures, key)
+    verify_statement(&statement, header, signatures, key, approver)
 }
 
 /// As [`verify_header`], for a header that has been read.
@@ -253,12 +258,18 @@ pub(super) fn verify_statement(
     header: &[u8],
     signatures: &[Signature],
     key: &PublicKey,
+    approver: Option<&PublicKey>,
 ) -> Result<(), BadSignature> {
-    let id = key.id();
-    if id != statement.signer_key {
-        return Err(BadSignature::OtherKey { key: id });
-    }
-    key.verify(HEADER_TYPE, header, signatures)
+    let named = |key: &PublicKey, named: Hash| {
+        let id = key.id();
+        if id == named { Ok(()) } else { Err(BadSignature::OtherKey { key: id }) }
+    };
+    named(key, statement.signer_key)?;
+    key.verify(HEADER_TYPE, header, signatures)?;
+    let Approval::By { key: second, .. } = statement.approval else { return Ok(()) };
+    let approver = approver.ok_or(BadSignature::Absent { key: second })?;
+    named(approver, second)?;
+    approver.verify(HEADER_TYPE, header, signatures)
 }
 
 /// Reads the signatures of a header: 1 to [`SIGNATURES_MAX`], one by each key, an ML-DSA-44 one

@@ -5,7 +5,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::words::{
-    Extent, Instrument, MlaStep, Outcome, Rejection, RequestType, Urgency, WillAnswer,
+    ConditionsAnswer, Extent, Instrument, MlaStep, Outcome, Rejection, RequestType, Urgency,
+    WillAnswer,
 };
 use crate::units::{CaseId, DeskId, Hash, MessageId, Name, RequestId, Timestamp};
 
@@ -22,6 +23,8 @@ pub struct Statement {
     pub signer: Signer,
     /// Id of the first signing key.
     pub signer_key: Hash,
+    /// Who else stands behind it.
+    pub approval: Approval,
     /// The desk that is spoken to.
     pub to: DeskId,
     /// The case.
@@ -51,6 +54,23 @@ pub enum Signer {
     Officer(Name),
     /// The desk's machine.
     Desk,
+}
+
+/// Whether a second officer of the desk stands behind a statement. Only what hands data over calls
+/// for one; what is sent, delivered or acknowledged never waits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Approval {
+    /// Nobody has to.
+    None,
+    /// This officer, who signed it too.
+    By {
+        /// The officer.
+        officer: Name,
+        /// Id of their key.
+        key: Hash,
+    },
+    /// Nobody: the signer went on alone, for a reason that is sealed.
+    Alone,
 }
 
 /// A tree head as the sender had seen it.
@@ -96,6 +116,8 @@ pub enum Act {
         extent: Extent,
         /// Until when data are preserved; only for a preservation.
         preserved_until: Option<Timestamp>,
+        /// A request for mutual assistance must follow; only for an emergency disclosure.
+        mla_demanded: bool,
     },
     /// The requesting desk asks for a longer preservation.
     RequestExtension,
@@ -109,7 +131,31 @@ pub enum Act {
     /// The request is closed.
     Close,
     /// A step of the mutual legal assistance request.
-    Mla(MlaStep),
+    Mla {
+        /// The step.
+        step: MlaStep,
+        /// The request that carries it, where it travels over this relay.
+        carried_by: Option<RequestId>,
+    },
+    /// The requested desk gives another urgency.
+    Regrade {
+        /// The new one.
+        urgency: Urgency,
+    },
+    /// Conditions are accepted or declined.
+    AnswerConditions(ConditionsAnswer),
+    /// The information that was offered under conditions.
+    ProvideInformation,
+    /// Art. 30: which provider in which other state took part.
+    DiscloseTraffic,
+    /// What came of it, and how useful it was.
+    Feedback,
+    /// Art. 28(3): what use was made?
+    RequestUseReport,
+    /// Art. 28(3): this use was made.
+    ReportUse,
+    /// What was received has been exposed.
+    ReportSecurityIncident,
     /// The desk's machine has, or rejects, an offered statement.
     Receipt {
         /// The statement.
@@ -145,6 +191,10 @@ pub struct RequestFacts {
     pub exercise: bool,
     /// The request it follows from.
     pub parent: Option<RequestId>,
+    /// Information is offered under conditions, which come first.
+    pub prior_conditions: bool,
+    /// Until then the recipient must not know of it.
+    pub embargo_until: Option<Timestamp>,
 }
 
 impl Act {
@@ -162,7 +212,15 @@ impl Act {
             Self::Extend { .. } => "EXTEND",
             Self::Withdraw => "WITHDRAW",
             Self::Close => "CLOSE",
-            Self::Mla(_) => "MLA",
+            Self::Mla { .. } => "MLA",
+            Self::Regrade { .. } => "REGRADE",
+            Self::AnswerConditions(_) => "ANSWER_CONDITIONS",
+            Self::ProvideInformation => "PROVIDE_INFORMATION",
+            Self::DiscloseTraffic => "DISCLOSE_TRAFFIC",
+            Self::Feedback => "FEEDBACK",
+            Self::RequestUseReport => "REQUEST_USE_REPORT",
+            Self::ReportUse => "REPORT_USE",
+            Self::ReportSecurityIncident => "REPORT_SECURITY_INCIDENT",
             Self::Receipt { .. } => "RECEIPT",
             Self::Retrieval { .. } => "RETRIEVAL",
         }

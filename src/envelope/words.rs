@@ -51,8 +51,11 @@ macro_rules! words {
     };
 }
 
+pub(in crate::envelope) use words;
+
 words! {
-    /// What a request asks for. The other types of the field join here.
+    /// What a request asks for. A new type joins at the end: what desks and snapshots keep counts
+    /// the words.
     RequestType, "request type" {
         /// Expedited preservation of stored data: Budapest Convention Art. 29.
         Preservation = "PRESERVATION",
@@ -60,6 +63,31 @@ words! {
         TechnicalAdvice = "TECHNICAL_ADVICE",
         /// Legal information: Art. 35(1)(c).
         LegalInformation = "LEGAL_INFORMATION",
+        /// Longer preservation of what an earlier request had preserved: Art. 29, with the form's
+        /// status "Extension of previous request".
+        PreservationExtension = "PRESERVATION_EXTENSION",
+        /// Expedited disclosure of so much preserved traffic data as identifies a provider in
+        /// another state, and the path: Art. 30.
+        PartialTrafficDisclosure = "PARTIAL_TRAFFIC_DISCLOSURE",
+        /// Mutual assistance: subscriber information, Art. 31 with Art. 18.
+        SubscriberInfo = "SUBSCRIBER_INFO",
+        /// Mutual assistance: stored computer data, Art. 31.
+        StoredDataMla = "STORED_DATA_MLA",
+        /// Expedited disclosure in an emergency, without a request for mutual assistance: Second
+        /// Additional Protocol Art. 9.
+        EmergencyDisclosure = "EMERGENCY_DISCLOSURE",
+        /// Emergency mutual assistance: Second Additional Protocol Art. 10.
+        EmergencyMla = "EMERGENCY_MLA",
+        /// Information given without having been asked for: Art. 26.
+        SpontaneousInformation = "SPONTANEOUS_INFORMATION",
+        /// Where a suspect is: Art. 35(1)(c).
+        LocateSuspect = "LOCATE_SUSPECT",
+        /// Holding money back that was obtained by fraud, as police practice has it.
+        StopPayment = "STOP_PAYMENT",
+        /// What another state can say about an incident, without attributing it to anybody.
+        IctIncidentClarification = "ICT_INCIDENT_CLARIFICATION",
+        /// Does the desk answer.
+        CommCheck = "COMM_CHECK",
     }
 }
 
@@ -104,12 +132,22 @@ words! {
         PartiallyAccepted = "PARTIALLY_ACCEPTED",
         /// Postponed (Art. 27(5)); looked at again at a stated time.
         Postponed = "POSTPONED",
-        /// Refused on a ground (Art. 29(4), (5)).
+        /// Refused on a ground that the type of the request knows (Art. 29(4), (5) for one).
         Refused = "REFUSED",
         /// This desk is not competent; another is named.
         NotCompetent = "NOT_COMPETENT",
         /// It cannot be executed.
         UnableToExecute = "UNABLE_TO_EXECUTE",
+    }
+}
+
+impl Outcome {
+    /// True when the request can be carried out after it.
+    pub const fn accepts(self) -> bool {
+        match self {
+            Self::Accepted | Self::AcceptedWithConditions | Self::PartiallyAccepted => true,
+            Self::Postponed | Self::Refused | Self::NotCompetent | Self::UnableToExecute => false,
+        }
     }
 }
 
@@ -134,6 +172,30 @@ words! {
         Received = "RECEIVED",
         /// The requested party has decided it.
         Decided = "DECIDED",
+    }
+}
+
+words! {
+    /// The answer to conditions.
+    ConditionsAnswer, "conditions answer" {
+        /// Accepted: they bind (Art. 28(3), 26(2)).
+        Accepted = "ACCEPTED",
+        /// Not accepted.
+        Declined = "DECLINED",
+    }
+}
+
+words! {
+    /// How useful an answer was: sealed feedback.
+    Usefulness, "usefulness" {
+        /// The case was decided by it.
+        Decisive = "DECISIVE",
+        /// It helped.
+        Useful = "USEFUL",
+        /// It helped little.
+        OfLittleUse = "OF_LITTLE_USE",
+        /// It did not help.
+        OfNoUse = "OF_NO_USE",
     }
 }
 
@@ -164,6 +226,12 @@ words! {
         EssentialInterests = "SOVEREIGNTY_SECURITY_ORDRE_PUBLIC_ESSENTIAL_INTERESTS",
         /// Art. 29(4): dual criminality cannot be fulfilled at disclosure; only if reserved.
         DualCriminality = "DUAL_CRIMINALITY_AT_DISCLOSURE",
+        /// Art. 25(5): dual criminality, which the requested party makes a condition, is lacking.
+        DualCriminalityLacking = "DUAL_CRIMINALITY",
+        /// Art. 25(4), 35(1): the requested party's own law does not allow it.
+        DomesticLaw = "DOMESTIC_LAW",
+        /// Art. 25(4): a ground of the mutual assistance treaty that applies.
+        ApplicableTreaty = "APPLICABLE_TREATY",
     }
 }
 

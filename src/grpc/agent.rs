@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use super::client::RelayClient;
 use super::counter;
 use super::uplink::{self, Timing};
+use super::uplink_directory;
 use crate::desk::{self, Desk};
 
 /// What an agent needs.
@@ -57,7 +58,8 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// Opens the desk and the counter, and begins to connect. The relay need not be there.
+    /// Opens the desk and the counter, and begins to connect. The relay need not be there, unless
+    /// the directory as it is known here does not have the desk, or has other keys of it.
     ///
     /// # Errors
     /// See [`AgentError`].
@@ -65,7 +67,11 @@ impl Agent {
         let Options { desk, relay, socket, timing } = options;
         let opened = tokio::task::spawn_blocking(move || Desk::open(desk)).await;
         let desk = opened.map_err(|_| AgentError::Panicked("desk"))??;
-        let bound = match counter::Bound::open(&socket).await {
+        if let Err(error) = known(&desk, &relay, &timing).await {
+            desk.close().await;
+            return Err(error.into());
+        }
+        let bound = match counter::Bound::open(&socket, &desk.keys()).await {
             Ok(bound) => bound,
             Err(error) => {
                 desk.close().await;
@@ -74,8 +80,8 @@ impl Agent {
         };
         let (stopping, stop) = watch::channel(false);
         let drain_within = timing.drain_within;
-        let uplink = tokio::spawn(uplink::run(desk.clone(), relay, timing, stop.clone()));
-        let counter = tokio::spawn(bound.serve(desk.clone(), stop));
+        let counter = tokio::spawn(bound.serve(desk.clone(), relay.clone(), stop.clone()));
+        let uplink = tokio::spawn(uplink::run(desk.clone(), relay, timing, stop));
         Ok(Self { desk, stopping, drain_within, uplink, counter })
     }
 
@@ -119,6 +125,22 @@ impl Agent {
         };
         uplink.map_or(Ok(()), uplink_ended)?;
         counter.map_or(Ok(()), counter_ended)
+    }
+}
+
+/// Whether the directory has the desk with its keys: as it is known here, or else as the relay has
+/// it. A desk that has joined by an entry, and one whose key has changed while its agent was down,
+/// learn of it so.
+async fn known(desk: &Desk, relay: &RelayClient, timing: &Timing) -> Result<(), desk::OpenError> {
+    if desk.check_keys().is_ok() {
+        return Ok(());
+    }
+    let heard = uplink_directory::hear(desk, relay, timing).await;
+    match (desk.check_keys(), heard) {
+        (Err(desk::OpenError::Keys(why)), Err(trouble)) => Err(desk::OpenError::Keys(format!(
+            "{why}; the relay could not be asked for newer entries: {trouble}"
+        ))),
+        (checked, _) => checked,
     }
 }
 

@@ -32,6 +32,8 @@ pub(super) fn request(officer: Name, message: wire::SendRequestRequest) -> Resul
         parent_request_id,
         body,
         message_id,
+        prior_conditions,
+        embargo_until_ms,
     } = message;
     let wish = Wish {
         to: text("to", &to)?,
@@ -42,6 +44,8 @@ pub(super) fn request(officer: Name, message: wire::SendRequestRequest) -> Resul
         exercise,
         case: optional("case_id", &case_id, CaseId::from_slice)?,
         parent: optional("parent_request_id", &parent_request_id, RequestId::from_slice)?,
+        prior_conditions,
+        embargo_until: optional_moment("embargo_until_ms", embargo_until_ms)?,
     };
     let message = optional("message_id", &message_id, MessageId::from_slice)?;
     Ok(Order { officer, message, what: What::Request(wish), body: form(body)? })
@@ -58,11 +62,15 @@ pub(super) fn act(officer: Name, message: wire::ActRequest) -> Result<Order, Err
         preserved_until_ms,
         body,
         message_id,
+        mla_demanded,
+        mla_request_id,
     } = message;
     let request = request_id(&id)?;
     let act = act.ok_or_else(|| malformed("act", "absent"))?;
-    let dates = Dates { estimated_at_ms, review_at_ms, preserved_until_ms };
-    let act = dates.complete(act)?;
+    let carried_by = optional("mla_request_id", &mla_request_id, RequestId::from_slice)?;
+    let beside =
+        Beside { estimated_at_ms, review_at_ms, preserved_until_ms, mla_demanded, carried_by };
+    let act = beside.complete(act)?;
     let message = optional("message_id", &message_id, MessageId::from_slice)?;
     Ok(Order { officer, message, what: What::Act { request, act }, body: form(body)? })
 }
@@ -70,6 +78,11 @@ pub(super) fn act(officer: Name, message: wire::ActRequest) -> Result<Order, Err
 /// A request's id.
 pub(super) fn request_id(bytes: &[u8]) -> Result<RequestId, Error> {
     RequestId::from_slice(bytes).map_err(|error| malformed("request_id", error))
+}
+
+/// A statement's id.
+pub(super) fn message_id(bytes: &[u8]) -> Result<MessageId, Error> {
+    MessageId::from_slice(bytes).map_err(|error| malformed("message_id", error))
 }
 
 /// The number before which a page begins.
@@ -110,17 +123,26 @@ pub(super) fn grpc_timeout(text: &str) -> Option<Duration> {
     }
 }
 
-/// The dates that stand beside an act; each belongs to certain acts and to no other.
-struct Dates {
+/// The case whose requests are wanted; none for all.
+pub(super) fn case_id(bytes: &[u8]) -> Result<Option<CaseId>, Error> {
+    optional("case_id", bytes, CaseId::from_slice)
+}
+
+/// What stands beside an act; each belongs to certain acts and to no other.
+#[derive(Default)]
+struct Beside {
     estimated_at_ms: i64,
     review_at_ms: i64,
     preserved_until_ms: i64,
+    mla_demanded: bool,
+    carried_by: Option<RequestId>,
 }
 
-impl Dates {
+impl Beside {
     fn complete(self, act: wire::act_request::Act) -> Result<Act, Error> {
         use wire::act_request::Act as Asked;
-        let Self { estimated_at_ms, review_at_ms, preserved_until_ms } = self;
+        let Self { estimated_at_ms, review_at_ms, preserved_until_ms, mla_demanded, carried_by } =
+            self;
         let estimated = || moment("estimated_at_ms", estimated_at_ms);
         let act = match act {
             Asked::Acknowledge(will_answer) => Act::Acknowledge {
@@ -128,16 +150,14 @@ impl Dates {
                 estimated_at: estimated()?,
             },
             Asked::ReviseEstimate(set) => {
-                chosen("revise_estimate", set)?;
-                Act::ReviseEstimate { estimated_at: estimated()? }
+                let act = Act::ReviseEstimate { estimated_at: estimated()? };
+                chosen("revise_estimate", set, act)?
             }
             Asked::RequestClarification(set) => {
-                chosen("request_clarification", set)?;
-                Act::RequestClarification
+                chosen("request_clarification", set, Act::RequestClarification)?
             }
             Asked::ProvideClarification(set) => {
-                chosen("provide_clarification", set)?;
-                Act::ProvideClarification
+                chosen("provide_clarification", set, Act::ProvideClarification)?
             }
             Asked::Determine(outcome) => {
                 let outcome: Outcome = text("determine", &outcome)?;
@@ -147,30 +167,41 @@ impl Dates {
             Asked::Execute(extent) => Act::Execute {
                 extent: text("execute", &extent)?,
                 preserved_until: optional_moment("preserved_until_ms", preserved_until_ms)?,
+                mla_demanded,
             },
             Asked::RequestExtension(set) => {
-                chosen("request_extension", set)?;
-                Act::RequestExtension
+                chosen("request_extension", set, Act::RequestExtension)?
             }
             Asked::Extend(set) => {
-                chosen("extend", set)?;
                 let preserved_until = moment("preserved_until_ms", preserved_until_ms)?;
-                Act::Extend { preserved_until }
+                chosen("extend", set, Act::Extend { preserved_until })?
             }
-            Asked::Withdraw(set) => {
-                chosen("withdraw", set)?;
-                Act::Withdraw
+            Asked::Withdraw(set) => chosen("withdraw", set, Act::Withdraw)?,
+            Asked::Close(set) => chosen("close", set, Act::Close)?,
+            Asked::Mla(step) => Act::Mla { step: text("mla", &step)?, carried_by },
+            Asked::Regrade(urgency) => Act::Regrade { urgency: text("regrade", &urgency)? },
+            Asked::AnswerConditions(answer) => {
+                Act::AnswerConditions(text("answer_conditions", &answer)?)
             }
-            Asked::Close(set) => {
-                chosen("close", set)?;
-                Act::Close
+            Asked::ProvideInformation(set) => {
+                chosen("provide_information", set, Act::ProvideInformation)?
             }
-            Asked::Mla(step) => Act::Mla(text("mla", &step)?),
+            Asked::DiscloseTraffic(set) => chosen("disclose_traffic", set, Act::DiscloseTraffic)?,
+            Asked::Feedback(set) => chosen("feedback", set, Act::Feedback)?,
+            Asked::RequestUseReport(set) => {
+                chosen("request_use_report", set, Act::RequestUseReport)?
+            }
+            Asked::ReportUse(set) => chosen("report_use", set, Act::ReportUse)?,
+            Asked::ReportSecurityIncident(set) => {
+                chosen("report_security_incident", set, Act::ReportSecurityIncident)?
+            }
         };
-        misplaced("estimated_at_ms", estimated_at_ms, has_estimate(&act))?;
-        misplaced("review_at_ms", review_at_ms, matches!(act, Act::Determine { .. }))?;
+        misplaced("estimated_at_ms", estimated_at_ms != 0, has_estimate(&act))?;
+        misplaced("review_at_ms", review_at_ms != 0, matches!(act, Act::Determine { .. }))?;
         let ends = matches!(act, Act::Execute { .. } | Act::Extend { .. });
-        misplaced("preserved_until_ms", preserved_until_ms, ends)?;
+        misplaced("preserved_until_ms", preserved_until_ms != 0, ends)?;
+        misplaced("mla_demanded", mla_demanded, matches!(act, Act::Execute { .. }))?;
+        misplaced("mla_request_id", carried_by.is_some(), matches!(act, Act::Mla { .. }))?;
         Ok(act)
     }
 }
@@ -179,12 +210,12 @@ const fn has_estimate(act: &Act) -> bool {
     matches!(act, Act::Acknowledge { .. } | Act::ReviseEstimate { .. })
 }
 
-fn misplaced(field: &str, ms: i64, belongs: bool) -> Result<(), Error> {
-    if ms == 0 || belongs { Ok(()) } else { Err(malformed(field, "does not belong to this act")) }
+fn misplaced(field: &str, given: bool, belongs: bool) -> Result<(), Error> {
+    if !given || belongs { Ok(()) } else { Err(malformed(field, "does not belong to this act")) }
 }
 
-fn chosen(field: &str, set: bool) -> Result<(), Error> {
-    if set { Ok(()) } else { Err(malformed(field, "must be true")) }
+fn chosen(field: &str, set: bool, act: Act) -> Result<Act, Error> {
+    if set { Ok(act) } else { Err(malformed(field, "must be true")) }
 }
 
 fn form(body: Option<Body>) -> Result<Body, Error> {
@@ -250,8 +281,8 @@ mod tests {
     fn a_date_belongs_to_its_act() {
         use wire::act_request::Act as Asked;
         let act = |act, estimated_at_ms, review_at_ms, preserved_until_ms| {
-            let dates = Dates { estimated_at_ms, review_at_ms, preserved_until_ms };
-            dates.complete(act)
+            Beside { estimated_at_ms, review_at_ms, preserved_until_ms, ..Beside::default() }
+                .complete(act)
         };
         let field = |result: Result<Act, Error>| match result {
             Err(Error::Malformed(fields)) => fields[0].field.clone(),
@@ -266,5 +297,14 @@ mod tests {
         assert_eq!(field(act(Asked::Close(true), 0, 0, 1)), "preserved_until_ms");
         assert_eq!(field(act(Asked::Extend(true), 0, 0, -1)), "preserved_until_ms");
         assert!(act(Asked::Execute("EXECUTED".into()), 0, 0, 0).is_ok());
+        let demanded = || Beside { mla_demanded: true, ..Beside::default() };
+        assert!(demanded().complete(Asked::Execute("EXECUTED".into())).is_ok());
+        assert_eq!(field(demanded().complete(Asked::Close(true))), "mla_demanded");
+        let carried = || Beside { carried_by: Some(RequestId([1; 16])), ..Beside::default() };
+        assert!(carried().complete(Asked::Mla("SENT".into())).is_ok());
+        assert_eq!(field(carried().complete(Asked::Feedback(true))), "mla_request_id");
+        assert_eq!(field(act(Asked::Regrade("urgent".into()), 0, 0, 0)), "regrade");
+        assert_eq!(field(act(Asked::AnswerConditions("YES".into()), 0, 0, 0)), "answer_conditions");
+        assert_eq!(field(act(Asked::ReportUse(false), 0, 0, 0)), "report_use");
     }
 }

@@ -4,21 +4,50 @@
 
 use std::sync::Arc;
 
+use crate::desk::witness::Standing as LogStanding;
 use crate::desk::{
-    Case, CaseFile, Entry, Form, Held, Progress, Refused, RelayEntry, Standing, Status,
+    Alarm, Case, CaseFile, Desk, Entry, Evidence, Form, Held, Here, OwnEntry, Progress, Refused,
+    RelayEntry, Shows, Standing, Status, ToDo, Waiting,
 };
-use crate::envelope::words::RequestType;
-use crate::envelope::{Act, Signer};
+use crate::envelope::{Act, Approval, Signer};
 use crate::rules::measure::Measure;
-use crate::rules::{FollowUp, Handling};
+use crate::rules::{Conditions, Handling, Request, UseReport, request_type};
 use crate::units::{MemberId, RequestId, Timestamp};
 use crate::wire::detente::desk::v1 as wire;
 use crate::wire::detente::form::v1::Body;
 
+/// What the relay gave and what proves nothing.
+pub(super) fn bad_proof(evidence: Evidence) -> wire::BadProof {
+    let Evidence { at, index, message, code, why, given } = evidence;
+    let message_id = message.map(|message| message.0.to_vec()).unwrap_or_default();
+    wire::BadProof { at_ms: at.0, index: index.0, message_id, code, why, given }
+}
+
+/// What a proof shows, and what of it is here.
+pub(super) fn shows(shows: Shows) -> wire::ShowProofResponse {
+    let Shows { from, to, number, time, leaf, here } = shows;
+    let (what, index) = match here {
+        Here::Came(index) => (wire::ProvenEvent::Came, Some(index.0)),
+        Here::NotYet => (wire::ProvenEvent::NotYet, None),
+        Here::Never => (wire::ProvenEvent::Never, None),
+        Here::Other(index) => (wire::ProvenEvent::Other, Some(index.0)),
+    };
+    wire::ShowProofResponse {
+        from: from.to_string(),
+        to: to.to_string(),
+        number,
+        time_ms: time.0,
+        leaf_index: leaf,
+        here: what.into(),
+        index,
+    }
+}
+
 /// How far a statement has got.
 pub(super) fn outcome(standing: &Standing) -> wire::StatementOutcome {
-    let Standing { message, request, case, progress } = standing;
+    let Standing { message, request, case, progress, notices } = standing;
     let (state, index, time_ms, refused) = match progress {
+        Progress::Waiting => (wire::StatementState::Waiting, 0, 0, None),
         Progress::Queued => (wire::StatementState::Queued, 0, 0, None),
         Progress::Recorded { index, time } => {
             (wire::StatementState::Recorded, index.0, time.0, None)
@@ -35,17 +64,85 @@ pub(super) fn outcome(standing: &Standing) -> wire::StatementOutcome {
         index,
         time_ms,
         refused,
+        notices: notices.clone(),
     }
 }
 
 /// A request without its history.
 pub(super) fn case(file: &CaseFile, id: RequestId, case: &Case) -> wire::Case {
+    let rendered = basics(file, id, case);
+    let prior_conditions = case.facts.prior_conditions;
+    let Some(request) = &case.request else {
+        let conditions = if prior_conditions { "OFFERED" } else { Conditions::None.as_str() };
+        return wire::Case {
+            conditions: conditions.to_owned(),
+            use_report: UseReport::None.as_str().to_owned(),
+            embargo_until_ms: ms(case.facts.embargo_until),
+            ..rendered
+        };
+    };
+    let Request { grade, conditions, mla_request, aftermath, .. } = request;
+    wire::Case {
+        urgency: grade.urgency.to_string(),
+        // For what was under embargo that is its end, for both desks.
+        submitted_ms: request.submitted.0,
+        regraded: grade.regraded,
+        conditions: conditions.as_str().to_owned(),
+        embargo_until_ms: ms(request.embargo_ends_at()),
+        mla_request_id: mla_request.map(|id| id.0.to_vec()).unwrap_or_default(),
+        use_report: aftermath.use_report.as_str().to_owned(),
+        feedback: aftermath.feedback,
+        incidents: aftermath.incidents,
+        to_do: to_do(file, id, request),
+        ..rendered
+    }
+}
+
+fn to_do(file: &CaseFile, id: RequestId, request: &Request) -> Vec<String> {
+    let waits = file.approvals().is_waiting_on(id).then_some(ToDo::Approve);
+    let owed = waits.into_iter().chain(ToDo::of(request, file.owner()));
+    owed.map(|to_do| to_do.as_str().to_owned()).collect()
+}
+
+/// What waits for a second officer, with its form where that is to be shown.
+pub(super) fn approval(
+    file: &CaseFile,
+    waiting: &Waiting,
+    now: Timestamp,
+    body: Option<Body>,
+) -> wire::Approval {
+    let approvers = file.directory().approvers(file.owner(), &waiting.officer, now);
+    let of = file.case(waiting.request).map(|of| case(file, waiting.request, of));
+    let wire::Case { request_id, case_id, from, r#type, urgency, test, exercise, .. } =
+        of.unwrap_or_default();
+    wire::Approval {
+        message_id: waiting.message.0.to_vec(),
+        request_id,
+        case_id,
+        // Only what was asked for is handed over.
+        to: from,
+        r#type,
+        urgency,
+        test,
+        exercise,
+        officer: waiting.officer.to_string(),
+        prepared_ms: waiting.at.0,
+        what: what(&waiting.act).to_owned(),
+        facts: facts(&waiting.act),
+        approvers: approvers.iter().map(ToString::to_string).collect(),
+        body,
+    }
+}
+
+/// The facts of a request, and its axes.
+fn basics(file: &CaseFile, id: RequestId, case: &Case) -> wire::Case {
     let first = file.statement(&case.first);
     let statement = first.map(|held| &held.statement);
     let request = case.request.as_ref();
     let handling = request.map_or(Handling::New, |request| request.handling);
     let measure = request.map_or(Measure::None, |request| request.measure);
-    let follow_up = request.map_or(foreseen(case.facts.kind), |request| request.follow_up);
+    let follow_up =
+        request.map_or(request_type::follow_up(case.facts.kind), |request| request.follow_up);
     let ours = case.from == *file.owner();
     wire::Case {
         request_id: id.0.to_vec(),
@@ -67,7 +164,10 @@ pub(super) fn case(file: &CaseFile, id: RequestId, case: &Case) -> wire::Case {
         acknowledged_ms: ms(case.acknowledged),
         estimated_ms: ms(case.estimated),
         preserved_until_ms: ms(preserved_until(measure)),
-        entries: Vec::new(),
+        stated_urgency: case.facts.urgency.to_string(),
+        prior_conditions: case.facts.prior_conditions,
+        parent_request_id: case.facts.parent.map(|id| id.0.to_vec()).unwrap_or_default(),
+        ..wire::Case::default()
     }
 }
 
@@ -84,15 +184,18 @@ pub(super) fn entries(file: &CaseFile, case: &Case) -> Vec<wire::CaseEntry> {
     entries
 }
 
-/// What is on record in the order of the records; then what is not.
+/// What is on record in the order of the records, and what only this desk knows where it belongs
+/// by its time; then what is not on record.
 pub(super) fn sort(entries: &mut [wire::CaseEntry]) {
-    entries.sort_by_key(|entry| (!entry.recorded, entry.index, entry.time_ms));
+    let pending = |entry: &wire::CaseEntry| !entry.recorded && !entry.own;
+    entries.sort_by_key(|entry| (pending(entry), entry.time_ms, entry.index));
 }
 
 /// One thing that happened, with its form left sealed.
 pub(super) fn entry(file: &CaseFile, entry: &Entry) -> Option<wire::CaseEntry> {
     match entry {
         Entry::Relay(entry) => Some(relay_entry(entry)),
+        Entry::Own(entry) => Some(own_entry(file, entry)),
         Entry::Statement(key) => {
             let held = file.statement(key)?;
             let mut rendered = statement(held, None);
@@ -124,6 +227,26 @@ pub(super) fn statement(held: &Arc<Held>, body: Option<Body>) -> wire::CaseEntry
         sealed: sealed(held),
         refused: held.refused.as_ref().map(render_refused),
         transport: if statement.act.is_machine() { String::new() } else { transport(held) },
+        approved_by: match &statement.approval {
+            Approval::By { officer, .. } => officer.to_string(),
+            Approval::None | Approval::Alone => String::new(),
+        },
+        alone: statement.approval == Approval::Alone,
+        own: false,
+    }
+}
+
+/// Something that only this desk knows.
+pub(super) fn own_entry(file: &CaseFile, entry: &Arc<OwnEntry>) -> wire::CaseEntry {
+    wire::CaseEntry {
+        time_ms: entry.at.0,
+        from: file.owner().to_string(),
+        officer: entry.officer.to_string(),
+        what: entry.what.to_owned(),
+        facts: entry.facts.clone(),
+        message_id: entry.message.0.to_vec(),
+        own: true,
+        ..wire::CaseEntry::default()
     }
 }
 
@@ -176,8 +299,12 @@ pub(super) fn contacts(file: &CaseFile, of: Option<MemberId>) -> Vec<wire::Conta
 }
 
 /// How the agent stands.
-pub(super) fn agent_status(status: Status) -> wire::GetAgentStatusResponse {
-    let Status { desk, network, link, next, outbox, alarms: _ } = status;
+pub(super) fn agent_status(desk: &Desk) -> wire::GetAgentStatusResponse {
+    let status = desk.status();
+    let logs = ["directory", "traffic"].map(|log| witnessed_log(desk, log));
+    let alarms = desk.alarms().into_iter().map(alarm).collect();
+    let notices = desk.notices().into_iter().map(notice).collect();
+    let Status { desk, network, link, next, outbox, waiting, lone, .. } = status;
     wire::GetAgentStatusResponse {
         desk: desk.to_string(),
         network,
@@ -185,6 +312,44 @@ pub(super) fn agent_status(status: Status) -> wire::GetAgentStatusResponse {
         next_desk_index: next.0,
         outbox: outbox as u64,
         trouble: link.trouble,
+        waiting_approvals: waiting as u64,
+        lone_officer_disclosures: lone,
+        alarms,
+        logs: logs.to_vec(),
+        notices,
+    }
+}
+
+fn notice((since, what): (Timestamp, String)) -> wire::Notice {
+    wire::Notice { since_ms: since.0, what }
+}
+
+fn witnessed_log(desk: &Desk, log: &str) -> wire::WitnessedLog {
+    let LogStanding { witnessed, published, .. } = desk.witnessed(log);
+    let own = desk.cosigned().into_iter().find(|(name, _)| name == log);
+    let cosigned = own.filter(|_| desk.witness_key().is_some());
+    let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let time = witnessed.as_ref().and_then(|head| head.time).unwrap_or_default();
+    wire::WitnessedLog {
+        log: log.to_owned(),
+        cosigned_size: cosigned.map_or(0, |(_, latest)| latest.size),
+        witnessed_size: witnessed.as_ref().map_or(0, |head| head.head.size),
+        witnessed_ms: i64::try_from(time).ok().and_then(|s| s.checked_mul(1_000)).unwrap_or(0),
+        witnesses: witnessed.as_ref().map_or(0, |head| number(head.witnesses)),
+        witnesses_total: number(desk.policy().witnesses().count()),
+        published_size: published,
+    }
+}
+
+fn alarm(alarm: Alarm) -> wire::Alarm {
+    let Alarm { id, code, reason, what, next, since } = alarm;
+    wire::Alarm {
+        id,
+        code: code.to_owned(),
+        reason: reason.to_owned(),
+        what,
+        next: next.to_owned(),
+        since_ms: since.map_or(0, |since| since.0),
     }
 }
 
@@ -230,7 +395,15 @@ const fn what(act: &Act) -> &'static str {
         | Act::Extend { .. }
         | Act::Withdraw
         | Act::Close
-        | Act::Mla(_) => act.name(),
+        | Act::Mla { .. }
+        | Act::Regrade { .. }
+        | Act::AnswerConditions(_)
+        | Act::ProvideInformation
+        | Act::DiscloseTraffic
+        | Act::Feedback
+        | Act::RequestUseReport
+        | Act::ReportUse
+        | Act::ReportSecurityIncident => act.name(),
     }
 }
 
@@ -241,12 +414,14 @@ fn facts(act: &Act) -> String {
             let flag = |set, name| if set { name } else { "" };
             let parent = facts.parent.map(|parent| format!(" parent={parent}"));
             format!(
-                "type={} instrument={} urgency={}{}{}{}",
+                "type={} instrument={} urgency={}{}{}{}{}{}",
                 facts.kind,
                 facts.instrument,
                 facts.urgency,
                 flag(facts.test, " test"),
                 flag(facts.exercise, " exercise"),
+                flag(facts.prior_conditions, " prior_conditions"),
+                optional("embargo_until", facts.embargo_until),
                 parent.unwrap_or_default(),
             )
         }
@@ -257,11 +432,18 @@ fn facts(act: &Act) -> String {
         Act::Determine { outcome, review_at } => {
             format!("outcome={outcome}{}", optional("review_at", *review_at))
         }
-        Act::Execute { extent, preserved_until } => {
-            format!("extent={extent}{}", optional("preserved_until", *preserved_until))
+        Act::Execute { extent, preserved_until, mla_demanded } => {
+            let until = optional("preserved_until", *preserved_until);
+            let demanded = if *mla_demanded { " mla_demanded" } else { "" };
+            format!("extent={extent}{until}{demanded}")
         }
         Act::Extend { preserved_until } => format!("preserved_until={preserved_until}"),
-        Act::Mla(step) => format!("step={step}"),
+        Act::Mla { step, carried_by } => {
+            let carrier = carried_by.map(|carrier| format!(" carried_by={carrier}"));
+            format!("step={step}{}", carrier.unwrap_or_default())
+        }
+        Act::Regrade { urgency } => format!("urgency={urgency}"),
+        Act::AnswerConditions(answer) => format!("answer={answer}"),
         Act::Receipt { of, rejected: why, .. } | Act::Retrieval { of, failed: why, .. } => {
             let why = why.map(|why| format!(" reason={why}"));
             format!("message={of}{}", why.unwrap_or_default())
@@ -270,7 +452,13 @@ fn facts(act: &Act) -> String {
         | Act::ProvideClarification
         | Act::RequestExtension
         | Act::Withdraw
-        | Act::Close => String::new(),
+        | Act::Close
+        | Act::ProvideInformation
+        | Act::DiscloseTraffic
+        | Act::Feedback
+        | Act::RequestUseReport
+        | Act::ReportUse
+        | Act::ReportSecurityIncident => String::new(),
     }
 }
 
@@ -289,13 +477,5 @@ const fn preserved_until(measure: Measure) -> Option<Timestamp> {
         | Measure::ExtensionRequested { until }
         | Measure::HeldForMla { until } => Some(until),
         Measure::None | Measure::Released | Measure::Expired { .. } => None,
-    }
-}
-
-/// The follow-up of a request that is not on record yet.
-const fn foreseen(kind: RequestType) -> FollowUp {
-    match kind {
-        RequestType::Preservation => FollowUp::MlaIntended,
-        RequestType::TechnicalAdvice | RequestType::LegalInformation => FollowUp::None,
     }
 }

@@ -14,10 +14,15 @@ use tokio_stream::Stream;
 use tonic::transport::server::UdsConnectInfo;
 use tonic::{Extensions, Request, Response, Status};
 
+use super::client::RelayClient;
+use super::counter_directory as directory;
+use super::counter_evidence as evidence;
 use super::counter_parse as parse;
 use super::counter_render as render;
-use super::counter_status::status;
-use crate::desk::{Case, Desk, Entry, Error, Local, Order, Progress, Standing};
+use super::counter_status::{relayed, status};
+use crate::desk::{
+    self, Case, CaseFile, Desk, Entry, Error, KeptProof, Local, Order, Progress, Standing,
+};
 use crate::units::{Name, RequestId};
 use crate::wire::detente::desk::v1 as wire;
 use wire::agent_service_server::AgentService;
@@ -35,20 +40,27 @@ const UPDATES_BUFFERED: usize = 64;
 /// The service of one desk.
 pub(super) struct Service {
     desk: Desk,
+    relay: RelayClient,
     stopping: watch::Receiver<bool>,
 }
 
 impl Service {
-    /// The service of `desk`. Once `stopping` is true, streams end.
-    pub(super) const fn new(desk: Desk, stopping: watch::Receiver<bool>) -> Self {
-        Self { desk, stopping }
+    /// The service of `desk`; what only the relay knows is asked of `relay`. Once `stopping` is
+    /// true, streams end.
+    pub(super) const fn new(
+        desk: Desk,
+        relay: RelayClient,
+        stopping: watch::Receiver<bool>,
+    ) -> Self {
+        Self { desk, relay, stopping }
     }
 
     /// The officer of this name, if the caller may act as him.
     fn officer(&self, extensions: &Extensions, name: &str) -> Result<Name, Status> {
         let unknown = || Local::UnknownOfficer(name.to_owned());
         let name: Name = name.parse().map_err(|_| refuse(unknown()))?;
-        let officer = self.desk.keys().officer(&name).map_err(refuse)?;
+        let keys = self.desk.keys();
+        let officer = keys.officer(&name).map_err(refuse)?;
         let credentials =
             extensions.get::<UdsConnectInfo>().and_then(|connection| connection.peer_cred);
         let uid = credentials.ok_or_else(|| refuse(Local::NobodyKnown))?.uid();
@@ -63,30 +75,55 @@ impl Service {
     /// Prepares a statement and waits a while for the relay to have it.
     async fn say(&self, order: Order, wait: Duration) -> Result<wire::StatementOutcome, Status> {
         let standing = self.desk.prepare(order).await.map_err(|error| status(&error))?;
-        let Standing { message, .. } = standing;
-        tracing::info!(%message, request = %standing.request, "a statement is prepared");
+        let Standing { message, request, .. } = standing;
+        if standing.progress == Progress::Waiting {
+            tracing::info!(%message, %request, "a statement waits for a second officer");
+        } else {
+            tracing::info!(%message, %request, "a statement is prepared");
+        }
+        self.wait_for(standing, wait).await
+    }
+
+    /// Waits a while for the relay to have a statement.
+    async fn wait_for(
+        &self,
+        standing: Standing,
+        wait: Duration,
+    ) -> Result<wire::StatementOutcome, Status> {
         if standing.progress != Progress::Queued {
             return Ok(render::outcome(&standing));
         }
-        let settled = timeout(wait, self.desk.settled(message)).await;
+        let settled = timeout(wait, self.desk.settled(standing.message)).await;
         // Whatever keeps it from the relay now, it is on this desk's disk.
-        Ok(render::outcome(&settled.ok().and_then(Result::ok).unwrap_or(standing)))
+        let notices = standing.notices.clone();
+        let standing = settled.ok().and_then(Result::ok).unwrap_or(standing);
+        Ok(render::outcome(&Standing { notices, ..standing }))
     }
 
-    async fn rendered(&self, id: RequestId, case: &Case) -> Result<wire::Case, Status> {
-        let file = self.desk.file();
+    async fn rendered(
+        &self,
+        file: &CaseFile,
+        id: RequestId,
+        case: &Case,
+    ) -> Result<wire::Case, Status> {
         let held = file.statements_of(id);
         let forms = self.desk.forms(held.clone()).await.map_err(|error| status(&error))?;
-        let mut rendered = render::case(&file, id, case);
+        let mut rendered = render::case(file, id, case);
+        rendered.remarks = desk::remarks(&held, &forms);
         let with_forms = held.iter().zip(forms).map(|(held, form)| render::statement(held, form));
         let relay = case.entries.iter().filter_map(|entry| match entry {
             Entry::Relay(entry) => Some(render::relay_entry(entry)),
+            Entry::Own(entry) => Some(render::own_entry(file, entry)),
             Entry::Statement(_) => None,
         });
         rendered.entries = with_forms.chain(relay).collect();
         render::sort(&mut rendered.entries);
         Ok(rendered)
     }
+}
+
+fn case_in(file: &CaseFile, id: RequestId) -> Result<Arc<Case>, Status> {
+    file.case(id).cloned().ok_or_else(|| refuse(Local::UnknownRequest(id)))
 }
 
 #[tonic::async_trait]
@@ -115,6 +152,61 @@ impl AgentService for Service {
         Ok(Response::new(wire::ActResponse { outcome: Some(outcome) }))
     }
 
+    async fn list_approvals(
+        &self,
+        request: Request<wire::ListApprovalsRequest>,
+    ) -> Result<Response<wire::ListApprovalsResponse>, Status> {
+        let wire::ListApprovalsRequest {} = request.into_inner();
+        let (file, now) = (self.desk.file(), self.desk.now());
+        let waiting = file.approvals().waiting();
+        let approvals =
+            waiting.iter().map(|held| render::approval(&file, held, now, None)).collect();
+        Ok(Response::new(wire::ListApprovalsResponse { approvals }))
+    }
+
+    async fn get_approval(
+        &self,
+        request: Request<wire::GetApprovalRequest>,
+    ) -> Result<Response<wire::GetApprovalResponse>, Status> {
+        let (_, extensions, message) = request.into_parts();
+        self.officer(&extensions, &message.officer)?;
+        let id = parse::message_id(&message.message_id).map_err(|error| status(&error))?;
+        let (file, now) = (self.desk.file(), self.desk.now());
+        let held = file.approvals().get(id).filter(|held| held.declined.is_none());
+        let held = held.ok_or_else(|| refuse(Local::NothingWaits(id)))?;
+        let body = self.desk.waiting_form(id).await.map_err(|error| status(&error))?;
+        let approval = Some(render::approval(&file, held, now, Some(body)));
+        Ok(Response::new(wire::GetApprovalResponse { approval }))
+    }
+
+    async fn approve(
+        &self,
+        request: Request<wire::ApproveRequest>,
+    ) -> Result<Response<wire::ApproveResponse>, Status> {
+        let wait = wait(&request);
+        let (_, extensions, message) = request.into_parts();
+        let officer = self.officer(&extensions, &message.officer)?;
+        let id = parse::message_id(&message.message_id).map_err(|error| status(&error))?;
+        let standing = self.desk.approve(id, officer.clone()).await;
+        let standing = standing.map_err(|error| status(&error))?;
+        tracing::info!(message = %id, %officer, "a second officer approves a statement");
+        let outcome = Some(self.wait_for(standing, wait).await?);
+        Ok(Response::new(wire::ApproveResponse { outcome }))
+    }
+
+    async fn decline(
+        &self,
+        request: Request<wire::DeclineRequest>,
+    ) -> Result<Response<wire::DeclineResponse>, Status> {
+        let (_, extensions, message) = request.into_parts();
+        let officer = self.officer(&extensions, &message.officer)?;
+        let id = parse::message_id(&message.message_id).map_err(|error| status(&error))?;
+        let declined = self.desk.decline(id, officer.clone(), message.reason).await;
+        declined.map_err(|error| status(&error))?;
+        tracing::info!(message = %id, %officer, "a statement is declined");
+        Ok(Response::new(wire::DeclineResponse {}))
+    }
+
     async fn get_case(
         &self,
         request: Request<wire::GetCaseRequest>,
@@ -122,21 +214,24 @@ impl AgentService for Service {
         let (_, extensions, message) = request.into_parts();
         let wire::GetCaseRequest { officer, request_id, peek } = message;
         let id = parse::request_id(&request_id).map_err(|error| status(&error))?;
-        let find = || {
-            let case = self.desk.file().case(id).cloned();
-            case.ok_or_else(|| refuse(Local::UnknownRequest(id)))
-        };
-        let case = find()?;
+        let file = self.desk.file();
+        let case = case_in(&file, id)?;
         if peek {
-            let file = self.desk.file();
             let mut peeked = render::case(&file, id, &case);
             peeked.entries = render::entries(&file, &case);
             return Ok(Response::new(wire::GetCaseResponse { case: Some(peeked) }));
         }
         let officer = self.officer(&extensions, &officer)?;
-        // The evidence is on disk before the officer sees anything.
-        self.desk.retrieve(id, officer).await.map_err(|error| status(&error))?;
-        let case = self.rendered(id, &*find()?).await?;
+        // The evidence is on disk before the officer sees anything, also of what comes meanwhile.
+        let file = loop {
+            self.desk.retrieve(id, officer.clone()).await.map_err(|error| status(&error))?;
+            let file = self.desk.file();
+            if !file.statements_of(id).iter().any(|held| held.is_unseen()) {
+                break file;
+            }
+        };
+        let case = case_in(&file, id)?;
+        let case = self.rendered(&file, id, &case).await?;
         Ok(Response::new(wire::GetCaseResponse { case: Some(case) }))
     }
 
@@ -144,8 +239,9 @@ impl AgentService for Service {
         &self,
         request: Request<wire::ListCasesRequest>,
     ) -> Result<Response<wire::ListCasesResponse>, Status> {
-        let wire::ListCasesRequest { page_size, page_token, direction, open_only } =
+        let wire::ListCasesRequest { page_size, page_token, direction, open_only, case_id } =
             request.into_inner();
+        let of_case = parse::case_id(&case_id).map_err(|error| status(&error))?;
         let before = parse::page_token(&page_token).map_err(|error| status(&error))?;
         let direction = parse::direction(&direction).map_err(|error| status(&error))?;
         let size = match usize::try_from(page_size) {
@@ -156,7 +252,9 @@ impl AgentService for Service {
         let file = self.desk.file();
         let mut found = file.cases_before(before).filter(|(_, case)| {
             let wanted = direction.is_none_or(|ours| (case.from == *file.owner()) == ours);
-            wanted && (!open_only || render::is_open(case))
+            wanted
+                && (!open_only || render::is_open(case))
+                && of_case.is_none_or(|id| file.case_of(case) == Some(id))
         });
         let page: Vec<_> = found.by_ref().take(size).collect();
         let more = found.next().is_some();
@@ -192,13 +290,140 @@ impl AgentService for Service {
         Ok(Response::new(wire::ListContactsResponse { contacts }))
     }
 
+    async fn publish_entry(
+        &self,
+        request: Request<wire::PublishEntryRequest>,
+    ) -> Result<Response<wire::PublishEntryResponse>, Status> {
+        let wait = wait(&request);
+        let published =
+            directory::publish(&self.desk, &self.relay, request.into_inner(), wait).await?;
+        let wire::PublishEntryResponse { version, index, .. } = published;
+        tracing::info!(version, index, "an entry is published");
+        Ok(Response::new(published))
+    }
+
+    async fn get_entry(
+        &self,
+        request: Request<wire::GetEntryRequest>,
+    ) -> Result<Response<wire::GetEntryResponse>, Status> {
+        directory::entry(&self.desk, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn list_entry_versions(
+        &self,
+        request: Request<wire::ListEntryVersionsRequest>,
+    ) -> Result<Response<wire::ListEntryVersionsResponse>, Status> {
+        directory::versions(&self.desk, request.into_inner()).map(Response::new)
+    }
+
+    async fn search_desks(
+        &self,
+        request: Request<wire::SearchDesksRequest>,
+    ) -> Result<Response<wire::SearchDesksResponse>, Status> {
+        directory::search(&self.desk, request.into_inner()).map(Response::new)
+    }
+
+    async fn get_call_advice(
+        &self,
+        request: Request<wire::GetCallAdviceRequest>,
+    ) -> Result<Response<wire::GetCallAdviceResponse>, Status> {
+        directory::call(&self.desk, request.into_inner()).map(Response::new)
+    }
+
     async fn get_agent_status(
         &self,
         request: Request<wire::GetAgentStatusRequest>,
     ) -> Result<Response<wire::GetAgentStatusResponse>, Status> {
         let wire::GetAgentStatusRequest {} = request.into_inner();
-        Ok(Response::new(render::agent_status(self.desk.status())))
+        Ok(Response::new(render::agent_status(&self.desk)))
     }
+
+    async fn settle_alarm(
+        &self,
+        request: Request<wire::SettleAlarmRequest>,
+    ) -> Result<Response<wire::SettleAlarmResponse>, Status> {
+        let (_, extensions, message) = request.into_parts();
+        let wire::SettleAlarmRequest { officer, id, words } = message;
+        let officer = self.officer(&extensions, &officer)?;
+        let settled = self.desk.settle(id, officer, words).await;
+        settled.map_err(|error| status(&error))?;
+        Ok(Response::new(wire::SettleAlarmResponse {}))
+    }
+
+    async fn get_response_times(
+        &self,
+        request: Request<wire::AgentServiceGetResponseTimesRequest>,
+    ) -> Result<Response<wire::AgentServiceGetResponseTimesResponse>, Status> {
+        let wire::AgentServiceGetResponseTimesRequest { ask } = request.into_inner();
+        let answer = self.relay.response_times(ask.unwrap_or_default()).await;
+        let answer = Some(answer.map_err(|failure| relayed(&failure))?);
+        Ok(Response::new(wire::AgentServiceGetResponseTimesResponse { answer }))
+    }
+
+    async fn list_overdue(
+        &self,
+        request: Request<wire::AgentServiceListOverdueRequest>,
+    ) -> Result<Response<wire::AgentServiceListOverdueResponse>, Status> {
+        let wire::AgentServiceListOverdueRequest { ask } = request.into_inner();
+        let answer = self.relay.overdue(ask.unwrap_or_default()).await;
+        let answer = Some(answer.map_err(|failure| relayed(&failure))?);
+        Ok(Response::new(wire::AgentServiceListOverdueResponse { answer }))
+    }
+
+    async fn list_proofs(
+        &self,
+        request: Request<wire::ListProofsRequest>,
+    ) -> Result<Response<wire::ListProofsResponse>, Status> {
+        let found = proofs(&self.desk, request.into_inner()).await;
+        found.map(Response::new).map_err(|error| status(&error))
+    }
+
+    async fn show_proof(
+        &self,
+        request: Request<wire::ShowProofRequest>,
+    ) -> Result<Response<wire::ShowProofResponse>, Status> {
+        let wire::ShowProofRequest { tlog_proof } = request.into_inner();
+        let shows = self.desk.show_proof(&tlog_proof).await.map_err(|error| status(&error))?;
+        Ok(Response::new(render::shows(shows)))
+    }
+
+    type MakeEvidenceStream =
+        Pin<Box<dyn Stream<Item = Result<wire::MakeEvidenceResponse, Status>> + Send>>;
+
+    async fn make_evidence(
+        &self,
+        request: Request<wire::MakeEvidenceRequest>,
+    ) -> Result<Response<Self::MakeEvidenceStream>, Status> {
+        let (_, extensions, message) = request.into_parts();
+        let officer = self.officer(&extensions, &message.officer)?;
+        let showing = evidence::showing(officer.clone(), &message);
+        let showing = showing.map_err(|error| status(&error))?;
+        let id = showing.request;
+        let dossier = self.desk.show(showing).await.map_err(|error| status(&error))?;
+        let (sha256, bodies) = (dossier.sha256, dossier.disclosed.len());
+        tracing::info!(request = %id, %officer, %sha256, bodies, "evidence was made");
+        Ok(Response::new(Box::pin(tokio_stream::iter(evidence::parts(dossier)))))
+    }
+}
+
+/// The proofs of a request's records, as they are kept.
+async fn proofs(
+    desk: &Desk,
+    request: wire::ListProofsRequest,
+) -> Result<wire::ListProofsResponse, Error> {
+    let id = parse::request_id(&request.request_id)?;
+    if desk.file().case(id).is_none() {
+        return Err(Local::UnknownRequest(id).into());
+    }
+    let (found, missing) = desk.proofs_of(id).await?;
+    let proof = |KeptProof { index, proof, witnessed }: KeptProof| wire::RecordProof {
+        index: index.0,
+        tlog_proof: proof,
+        witnessed,
+    };
+    let missing = u32::try_from(missing).unwrap_or(u32::MAX);
+    let bad = desk.evidence_of(id).await?.into_iter().map(render::bad_proof).collect();
+    Ok(wire::ListProofsResponse { proofs: found.into_iter().map(proof).collect(), missing, bad })
 }
 
 /// Sends updates from a number on until nobody reads them or the agent stops.

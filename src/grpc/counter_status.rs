@@ -13,16 +13,32 @@
 //! | D-105 | `CALLER_UNKNOWN` | `UNAUTHENTICATED` |
 //! | D-106 | `STATEMENT_TOO_LARGE` | `INVALID_ARGUMENT` |
 //! | D-107 | `LAPSED_IN_OUTBOX` | `FAILED_PRECONDITION` |
+//! | D-108 | `USER_NOT_ADMITTED` | `PERMISSION_DENIED` |
+//! | D-109 | `PUBLICATION_UNKNOWN` | `UNAVAILABLE` |
+//! | D-110 | `NOBODY_APPROVES` | `FAILED_PRECONDITION` |
+//! | D-111 | `TOO_MANY_WAIT` | `RESOURCE_EXHAUSTED` |
+//! | D-112 | `NOTHING_WAITS` | `NOT_FOUND` |
+//! | D-113 | `DECLINED` | `FAILED_PRECONDITION` |
+//! | D-114 | `UNKNOWN_ALARM` | `NOT_FOUND` |
+//! | D-115 | `KEY_NOT_WITNESSED` | `FAILED_PRECONDITION` |
+//! | D-116 | `PROOFS_MISSING` | `FAILED_PRECONDITION` |
+//! | D-117 | `BODY_NOT_DISCLOSABLE` | `FAILED_PRECONDITION` |
+//! | D-118 | `EVIDENCE_UNPROVEN` | `FAILED_PRECONDITION` |
 //! | D-201 | `DESK_DISK_FULL` | `RESOURCE_EXHAUSTED`, try again |
 //! | D-202 | `DESK_STOPPING` | `UNAVAILABLE`, try again |
 //! | D-203 | `DESK_FAILED` | `UNAVAILABLE`, try again |
+//!
+//! What the relay says no to when it is asked on an officer's behalf is passed on as it is, also
+//! that it was not reached (E-000, E-001).
 
 use std::time::Duration;
 
 use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
+use super::Failure;
 use super::status::refused;
-use super::trouble::Answer;
+use super::trouble::{Answer, DOMAIN};
 use crate::desk::{Error, Local};
 use crate::envelope::Malformed;
 
@@ -72,6 +88,26 @@ pub(super) fn status(error: &Error) -> Status {
     answer.status()
 }
 
+/// The status of what the relay answered, or did not, to what it was asked for an officer.
+pub(super) fn relayed(failure: &Failure) -> Status {
+    let Failure { code, reason, rule_code, cause, next, fields, retry, retry_after } = failure;
+    let mut details = ErrorDetails::new();
+    let info = [("code", rule_code), ("next", next)];
+    details.set_error_info(
+        reason,
+        DOMAIN,
+        info.map(|(key, value)| (key.to_owned(), value.clone())),
+    );
+    if !fields.is_empty() {
+        let violations = fields.iter().map(|(field, why)| FieldViolation::new(field, why));
+        details.set_bad_request(violations.collect::<Vec<_>>());
+    }
+    if *retry {
+        details.set_retry_info(Some(retry_after.unwrap_or(LATER)));
+    }
+    Status::with_error_details(*code, cause, details)
+}
+
 fn malformed(fields: &[Malformed], error: &Error) -> Answer {
     let field = |malformed: &Malformed| (malformed.field.clone(), malformed.why.clone());
     Answer {
@@ -89,11 +125,22 @@ fn malformed(fields: &[Malformed], error: &Error) -> Answer {
 fn local(refusal: &Local) -> Answer {
     let code = match refusal {
         Local::MessageReused(_) => Code::AlreadyExists,
-        Local::UnknownRequest(_) | Local::UnknownOfficer(_) => Code::NotFound,
-        Local::NotPermitted { .. } => Code::PermissionDenied,
+        Local::UnknownRequest(_)
+        | Local::UnknownOfficer(_)
+        | Local::NothingWaits(_)
+        | Local::UnknownAlarm(_) => Code::NotFound,
+        Local::NotPermitted { .. } | Local::NotAdmitted { .. } => Code::PermissionDenied,
         Local::NobodyKnown => Code::Unauthenticated,
         Local::TooLarge { .. } => Code::InvalidArgument,
-        Local::Lapsed => Code::FailedPrecondition,
+        Local::Lapsed
+        | Local::NobodyApproves
+        | Local::Declined { .. }
+        | Local::KeyNotWitnessed { .. }
+        | Local::ProofsMissing(_)
+        | Local::NotDisclosable { .. }
+        | Local::EvidenceUnproven(_) => Code::FailedPrecondition,
+        Local::TooManyWait(_) => Code::ResourceExhausted,
+        Local::PublicationUnknown => Code::Unavailable,
     };
     Answer {
         code,
@@ -109,13 +156,14 @@ fn local(refusal: &Local) -> Answer {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Failure;
     use super::*;
-    use crate::units::{MessageId, RequestId};
+    use crate::units::{Index, MessageId, RequestId};
 
     #[test]
     fn every_error_has_its_code_its_cause_and_what_to_do_next() {
-        let officer = "duty".parse().unwrap();
+        let (officer, desk) = ("duty".parse().unwrap(), "RO/cyber".parse().unwrap());
+        let by = || "chief".parse().unwrap();
+        let hidden = Local::NotDisclosable { message: MessageId([1; 16]), why: "erased".into() };
         let cases = [
             (Error::Local(Local::MessageReused(MessageId([1; 16]))), "D-101", false),
             (Error::Local(Local::UnknownRequest(RequestId([1; 16]))), "D-102", false),
@@ -124,6 +172,17 @@ mod tests {
             (Error::Local(Local::NobodyKnown), "D-105", false),
             (Error::Local(Local::TooLarge { bytes: 2, max: 1 }), "D-106", false),
             (Error::Local(Local::Lapsed), "D-107", false),
+            (Error::Local(Local::NotAdmitted { uid: 1 }), "D-108", false),
+            (Error::Local(Local::PublicationUnknown), "D-109", false),
+            (Error::Local(Local::NobodyApproves), "D-110", false),
+            (Error::Local(Local::TooManyWait(1)), "D-111", false),
+            (Error::Local(Local::NothingWaits(MessageId([1; 16]))), "D-112", false),
+            (Error::Local(Local::Declined { by: by(), reason: "no".into() }), "D-113", false),
+            (Error::Local(Local::UnknownAlarm("x".into())), "D-114", false),
+            (Error::Local(Local::KeyNotWitnessed { desk, version: 2 }), "D-115", false),
+            (Error::Local(Local::ProofsMissing(vec![Index(7)])), "D-116", false),
+            (Error::Local(hidden), "D-117", false),
+            (Error::Local(Local::EvidenceUnproven("x".into())), "D-118", false),
             (Error::Full, "D-201", true),
             (Error::Stopped, "D-202", true),
             (Error::Fault("sync".into()), "D-203", true),
@@ -136,6 +195,24 @@ mod tests {
             assert!(!failure.cause.is_empty() && !failure.next.is_empty(), "{code}");
             assert!(table.contains(&format!("//! | {code} | `{}` |", failure.reason)), "{code}");
         }
+    }
+
+    #[test]
+    fn what_the_relay_said_is_passed_on() {
+        let said = Failure {
+            code: Code::InvalidArgument,
+            reason: "MALFORMED_FIELD".into(),
+            rule_code: "E-101".into(),
+            cause: "query.from_day: not a day".into(),
+            next: "correct the field".into(),
+            fields: vec![("query.from_day".into(), "not a day".into())],
+            retry: false,
+            retry_after: None,
+        };
+        assert_eq!(Failure::from(relayed(&said)), said);
+        let gone = Failure::from(Status::unavailable("connection refused"));
+        let passed_on = Failure::from(relayed(&gone));
+        assert_eq!((passed_on.rule_code.as_str(), passed_on.retry), ("E-000", true));
     }
 
     #[test]

@@ -12,14 +12,17 @@ use tonic::{Request, Response, Status};
 
 use super::follows::{Following, Follows};
 use super::trouble::Trouble;
-use super::{parse, read, render, status};
+use super::{parse, read, render, status, times};
+use crate::envelope::entry::Signed;
 use crate::identity::PeerInfo;
 use crate::relay::{Follower, Relay};
+use crate::units::Caller;
 use crate::wire::detente::desk::v1::desk_service_server::DeskService;
 use crate::wire::detente::desk::v1::{
     FollowRequest, FollowResponse, GetContentRequest, GetContentResponse, GetRequestStatusRequest,
-    GetRequestStatusResponse, ListRequestStatusesRequest, ListRequestStatusesResponse,
-    SubmitRequest, SubmitResponse,
+    GetRequestStatusResponse, GetResponseTimesRequest, GetResponseTimesResponse,
+    ListOverdueRequest, ListOverdueResponse, ListRequestStatusesRequest,
+    ListRequestStatusesResponse, SubmitRequest, SubmitResponse,
 };
 
 /// Items of a stream that wait for the wire. Few: what waits has been offered as far as the log
@@ -34,6 +37,20 @@ pub(super) struct DeskDoor {
     pub(super) stopping: watch::Receiver<bool>,
 }
 
+impl DeskDoor {
+    async fn publish(
+        &self,
+        caller: &Caller,
+        signed: Signed,
+    ) -> Result<Response<SubmitResponse>, Status> {
+        let message = signed.entry.message;
+        tracing::Span::current().record("message", tracing::field::display(message));
+        let submitted =
+            self.relay.publish(caller, signed).await.map_err(|error| status::relay(&error))?;
+        Ok(Response::new(render::submitted(submitted)))
+    }
+}
+
 #[tonic::async_trait]
 impl DeskService for DeskDoor {
     async fn submit(
@@ -41,7 +58,11 @@ impl DeskService for DeskDoor {
         request: Request<SubmitRequest>,
     ) -> Result<Response<SubmitResponse>, Status> {
         let caller = peer(&request)?.caller.clone();
-        let envelope = parse::submit(request.into_inner()).map_err(Trouble::status)?;
+        let submission = parse::submit(request.into_inner()).map_err(Trouble::status)?;
+        let envelope = match submission {
+            parse::Submission::Statement(envelope) => *envelope,
+            parse::Submission::Entry(signed) => return self.publish(&caller, *signed).await,
+        };
         let message = envelope.statement.message;
         tracing::Span::current().record("message", tracing::field::display(message));
         if envelope.statement.from != caller.desk {
@@ -58,14 +79,17 @@ impl DeskService for DeskDoor {
         &self,
         request: Request<FollowRequest>,
     ) -> Result<Response<Self::FollowStream>, Status> {
-        let PeerInfo { connection, caller, .. } = peer(&request)?;
-        let following = self
-            .follows
-            .take(*connection, &caller.desk)
-            .ok_or_else(|| Trouble::TooManyStreams.status())?;
-        let desk = caller.desk.clone();
-        let from = parse::follow(request.into_inner());
+        let PeerInfo { connection, caller, .. } = peer(&request)?.clone();
+        let desk = caller.desk;
+        let (from, clock) = parse::follow(request.into_inner()).map_err(Trouble::status)?;
+        let next = self.relay.published().state().next_desk_index(&desk);
+        if from > next {
+            return Err(Trouble::CursorAhead { from: from.0, next: next.0 }.status());
+        }
+        let following =
+            self.follows.take(connection, &desk).ok_or_else(|| Trouble::TooManyStreams.status())?;
         let follower = self.relay.follow(desk, from, self.beat_every);
+        let follower = clock.into_iter().fold(follower, Follower::told);
         let (send, receive) = mpsc::channel(STREAM_QUEUE);
         tokio::spawn(pump(follower, send, self.stopping.clone(), following));
         Ok(Response::new(ReceiverStream::new(receive)))
@@ -103,6 +127,29 @@ impl DeskService for DeskDoor {
         let (rows, next_page_token) = read::requests(&self.relay, Some(desk), page).await?;
         let requests = rows.iter().map(render::request).collect();
         Ok(Response::new(ListRequestStatusesResponse { requests, next_page_token }))
+    }
+
+    async fn get_response_times(
+        &self,
+        request: Request<GetResponseTimesRequest>,
+    ) -> Result<Response<GetResponseTimesResponse>, Status> {
+        let member = peer(&request)?.caller.desk.member;
+        let GetResponseTimesRequest { query, page_size, page_token } = request.into_inner();
+        let asked = times::Asked { query, page_size, page_token };
+        let (report, next_page_token) = times::report(&self.relay, Some(member), asked).await?;
+        Ok(Response::new(GetResponseTimesResponse { report: Some(report), next_page_token }))
+    }
+
+    async fn list_overdue(
+        &self,
+        request: Request<ListOverdueRequest>,
+    ) -> Result<Response<ListOverdueResponse>, Status> {
+        let desk = peer(&request)?.caller.desk.clone();
+        let ListOverdueRequest { query, page_size, page_token } = request.into_inner();
+        let asked = times::Asked { query, page_size, page_token };
+        let times::Overdue { requests, as_of_ms, next_page_token } =
+            times::overdue(&self.relay, Some(desk), asked).await?;
+        Ok(Response::new(ListOverdueResponse { requests, as_of_ms, next_page_token }))
     }
 }
 

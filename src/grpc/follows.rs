@@ -43,6 +43,11 @@ impl Follows {
         self.lock().contains(&connection)
     }
 
+    /// True while any connection of `desk` follows.
+    pub(super) fn is_followed_by(&self, desk: &DeskId) -> bool {
+        self.desks.is_taken(desk)
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeSet<u64>> {
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -68,8 +73,9 @@ mod tests {
         assert!(follows.take(3, &nl).is_none(), "the desk has its maximum");
         assert!(follows.take(3, &"RO/cyber".parse().unwrap()).is_some());
         drop(first);
-        assert!(!follows.has(1) && follows.has(2));
+        assert!(!follows.has(1) && follows.has(2) && follows.is_followed_by(&nl));
         assert!(follows.take(3, &nl).is_some());
         drop(second);
+        assert!(!follows.is_followed_by(&"RO/cyber".parse().unwrap()));
     }
 }

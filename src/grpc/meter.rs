@@ -16,20 +16,35 @@ const BUCKETS_SECONDS: [f64; 14] =
     [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 
 /// The methods that are told apart; anything else is `_OTHER`.
-const METHODS: [&str; 15] = [
+const METHODS: [&str; 30] = [
     "detente.desk.v1.DeskService/Submit",
     "detente.desk.v1.DeskService/Follow",
     "detente.desk.v1.DeskService/GetContent",
     "detente.desk.v1.DeskService/GetRequestStatus",
     "detente.desk.v1.DeskService/ListRequestStatuses",
+    "detente.desk.v1.DeskService/GetResponseTimes",
+    "detente.desk.v1.DeskService/ListOverdue",
     "detente.directory.v1.DirectoryService/GetGenesis",
     "detente.directory.v1.DirectoryService/GetMember",
     "detente.directory.v1.DirectoryService/ListMembers",
+    "detente.directory.v1.DirectoryService/FollowEntries",
+    "detente.directory.v1.DirectoryService/GetEntry",
+    "detente.directory.v1.DirectoryService/ListEntryVersions",
+    "detente.directory.v1.DirectoryService/SearchDesks",
     "detente.log.v1.LogService/GetHeads",
     "detente.log.v1.LogService/ListRecords",
+    "detente.log.v1.LogService/FollowCheckpoints",
+    "detente.log.v1.LogService/Witness",
+    "detente.log.v1.LogService/GetProof",
+    "detente.log.v1.LogService/GetConsistency",
+    "detente.log.v1.LogService/GetCheckpoint",
     "detente.operator.v1.OperatorService/GetRelayStatus",
     "detente.operator.v1.OperatorService/ListConnections",
     "detente.operator.v1.OperatorService/ListRequests",
+    "detente.operator.v1.OperatorService/EraseBodies",
+    "detente.operator.v1.OperatorService/ConfirmClock",
+    "detente.operator.v1.OperatorService/GetResponseTimes",
+    "detente.operator.v1.OperatorService/ListOverdue",
     "grpc.health.v1.Health/Check",
     "grpc.health.v1.Health/Watch",
 ];

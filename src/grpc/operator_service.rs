@@ -1,6 +1,7 @@
-//! What the network's operator sees: metadata, on this machine alone.
+//! What the network's operator sees, metadata, and the two things that he may do: have bodies
+//! erased, and say that the clock is right. On this machine alone.
 //!
-//! Not for desks, and not a way to change anything.
+//! Not for desks, and not a way to change what is on record.
 
 use std::sync::Arc;
 
@@ -9,13 +10,17 @@ use tonic::{Request, Response, Status};
 use super::follows::Follows;
 use super::serve::Gate;
 use super::trouble::Trouble;
-use super::{page, parse, read, render};
-use crate::identity::Connections;
+use super::{erase, page, parse, read, render, render_logs, status, times};
+use crate::codec::Log;
+use crate::cosign::Witnesses;
+use crate::identity::{self, Connections};
 use crate::relay::Relay;
 use crate::wire::detente::operator::v1::operator_service_server::OperatorService;
 use crate::wire::detente::operator::v1::{
-    GetRelayStatusRequest, GetRelayStatusResponse, ListConnectionsRequest, ListConnectionsResponse,
-    ListRequestsRequest, ListRequestsResponse,
+    ConfirmClockRequest, ConfirmClockResponse, EraseBodiesRequest, EraseBodiesResponse,
+    GetRelayStatusRequest, GetRelayStatusResponse, GetResponseTimesRequest,
+    GetResponseTimesResponse, ListConnectionsRequest, ListConnectionsResponse, ListOverdueRequest,
+    ListOverdueResponse, ListRequestsRequest, ListRequestsResponse,
 };
 
 /// The query that a page token of `ListConnections` belongs to.
@@ -27,6 +32,7 @@ pub(super) struct OperatorDoor {
     pub(super) gate: Arc<dyn Gate>,
     pub(super) connections: Connections,
     pub(super) follows: Arc<Follows>,
+    pub(super) witnesses: Witnesses,
 }
 
 #[tonic::async_trait]
@@ -39,7 +45,7 @@ impl OperatorService for OperatorDoor {
         let published = self.relay.published();
         let state = published.state();
         let network = state.directory().network();
-        let lists = self.gate.revocation_lists(self.relay.now());
+        let lists = self.gate.revocation_lists(identity::now());
         Ok(Response::new(GetRelayStatusResponse {
             network: network.map(|network| network.name.to_string()).unwrap_or_default(),
             genesis_sha256: network.map(|net| net.genesis.0.to_vec()).unwrap_or_default(),
@@ -50,6 +56,10 @@ impl OperatorService for OperatorDoor {
             started_ms: self.relay.started().0,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             revocation_lists: lists.iter().map(render::revocation_list).collect(),
+            clock_in_doubt: state.clock_in_doubt(),
+            logs: Log::ALL.map(|log| render_logs::standing(&self.relay, log)).into(),
+            nothing_signed_because: render_logs::held(&self.relay),
+            witnesses: render_logs::witnesses(&self.relay, &self.witnesses),
         }))
     }
 
@@ -81,5 +91,46 @@ impl OperatorService for OperatorDoor {
         let (rows, next_page_token) = read::requests(&self.relay, None, page).await?;
         let requests = rows.iter().map(render::request).collect();
         Ok(Response::new(ListRequestsResponse { requests, next_page_token }))
+    }
+
+    async fn erase_bodies(
+        &self,
+        request: Request<EraseBodiesRequest>,
+    ) -> Result<Response<EraseBodiesResponse>, Status> {
+        let erasure = parse::erase_bodies(request.into_inner()).map_err(Trouble::status)?;
+        let bodies = erase::erase(&self.relay, erasure).await?;
+        Ok(Response::new(EraseBodiesResponse { bodies }))
+    }
+
+    async fn confirm_clock(
+        &self,
+        request: Request<ConfirmClockRequest>,
+    ) -> Result<Response<ConfirmClockResponse>, Status> {
+        let ConfirmClockRequest {} = request.into_inner();
+        let confirmed = self.relay.confirm_clock().await;
+        let confirmed = confirmed.map_err(|error| status::relay(&error))?;
+        tracing::warn!(confirmed, "the operator says that the wall clock is right");
+        Ok(Response::new(ConfirmClockResponse { confirmed }))
+    }
+
+    async fn get_response_times(
+        &self,
+        request: Request<GetResponseTimesRequest>,
+    ) -> Result<Response<GetResponseTimesResponse>, Status> {
+        let GetResponseTimesRequest { query, page_size, page_token } = request.into_inner();
+        let asked = times::Asked { query, page_size, page_token };
+        let (report, next_page_token) = times::report(&self.relay, None, asked).await?;
+        Ok(Response::new(GetResponseTimesResponse { report: Some(report), next_page_token }))
+    }
+
+    async fn list_overdue(
+        &self,
+        request: Request<ListOverdueRequest>,
+    ) -> Result<Response<ListOverdueResponse>, Status> {
+        let ListOverdueRequest { query, page_size, page_token } = request.into_inner();
+        let asked = times::Asked { query, page_size, page_token };
+        let times::Overdue { requests, as_of_ms, next_page_token } =
+            times::overdue(&self.relay, None, asked).await?;
+        Ok(Response::new(ListOverdueResponse { requests, as_of_ms, next_page_token }))
     }
 }

@@ -5,8 +5,12 @@
 
 use super::page;
 use super::trouble::Trouble;
+use crate::codec::Log;
+use crate::envelope::entry::Signed;
 use crate::envelope::{Envelope, Malformed};
-use crate::units::{DeskIndex, Index, MemberId, MessageId, RequestId, Unreadable};
+use crate::rules::ErasureReason;
+use crate::units::{DeskIndex, Index, MemberId, MessageId, RequestId, Timestamp, Unreadable};
+use crate::views::Search;
 use crate::wire::detente::{desk, directory, log, operator};
 
 /// A page of requests that is asked for.
@@ -34,18 +38,40 @@ pub(super) struct RecordPage {
     pub(super) request: Option<RequestId>,
 }
 
-pub(super) fn submit(message: desk::v1::SubmitRequest) -> Result<Envelope, Trouble> {
+/// What is submitted.
+#[derive(Debug)]
+pub(super) enum Submission {
+    /// A statement between desks.
+    Statement(Box<Envelope>),
+    /// A nation's entry in the directory.
+    Entry(Box<Signed>),
+}
+
+pub(super) fn submit(message: desk::v1::SubmitRequest) -> Result<Submission, Trouble> {
     let desk::v1::SubmitRequest { envelope } = message;
     let envelope = envelope.ok_or_else(|| field("envelope", "there is none"))?;
-    Envelope::from_wire(envelope).map_err(|Malformed { field, why }| Trouble::Field {
+    let read = if envelope.entry.is_empty() {
+        Envelope::from_wire(envelope).map(|read| Submission::Statement(Box::new(read)))
+    } else {
+        Signed::from_wire(envelope).map(|read| Submission::Entry(Box::new(read)))
+    };
+    read.map_err(|Malformed { field, why }| Trouble::Field {
         field: format!("envelope.{field}"),
         why,
     })
 }
 
-pub(super) const fn follow(message: desk::v1::FollowRequest) -> DeskIndex {
-    let desk::v1::FollowRequest { from_desk_index } = message;
-    DeskIndex(from_desk_index)
+/// Where to start, and what time it is at the desk, if it tells.
+pub(super) fn follow(
+    message: desk::v1::FollowRequest,
+) -> Result<(DeskIndex, Option<Timestamp>), Trouble> {
+    let desk::v1::FollowRequest { from_desk_index, clock_ms } = message;
+    let clock = if clock_ms == 0 {
+        None
+    } else {
+        Some(Timestamp::from_ms(clock_ms).map_err(|error| unreadable("clock_ms", error))?)
+    };
+    Ok((DeskIndex(from_desk_index), clock))
 }
 
 pub(super) fn get_content(message: desk::v1::GetContentRequest) -> Result<MessageId, Trouble> {
@@ -75,6 +101,93 @@ pub(super) fn list_request_statuses(
 
 pub(super) fn get_member(message: directory::v1::GetMemberRequest) -> Result<MemberId, Trouble> {
     let directory::v1::GetMemberRequest { name } = message;
+    member_name(&name)
+}
+
+/// Which version of whose entry.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct EntryAsked {
+    pub(super) member: MemberId,
+    pub(super) which: Which,
+}
+
+/// Which version of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Which {
+    /// The newest.
+    Newest,
+    /// The newest at a moment.
+    AsOf(Timestamp),
+    /// The one with this number.
+    Version(u64),
+}
+
+pub(super) fn get_entry(message: directory::v1::GetEntryRequest) -> Result<EntryAsked, Trouble> {
+    let directory::v1::GetEntryRequest { name, version, as_of_ms } = message;
+    Ok(EntryAsked { member: member_name(&name)?, which: which(version, as_of_ms)? })
+}
+
+/// Reads `version` and `as_of_ms`, of which at most one is given.
+pub(super) fn which(version: Option<u64>, as_of_ms: i64) -> Result<Which, Trouble> {
+    match (version, as_of_ms) {
+        (None, 0) => Ok(Which::Newest),
+        (Some(version), 0) => Ok(Which::Version(version)),
+        (None, ms) => {
+            Timestamp::from_ms(ms).map(Which::AsOf).map_err(|error| unreadable("as_of_ms", error))
+        }
+        (Some(_), _) => Err(field("as_of_ms", "given together with a version")),
+    }
+}
+
+pub(super) const fn follow_entries(message: directory::v1::FollowEntriesRequest) -> u64 {
+    let directory::v1::FollowEntriesRequest { from_leaf_index } = message;
+    from_leaf_index
+}
+
+pub(super) fn list_entry_versions(
+    message: directory::v1::ListEntryVersionsRequest,
+) -> Result<(MemberId, Page), Trouble> {
+    let directory::v1::ListEntryVersionsRequest { name, page_size, page_token } = message;
+    Ok((member_name(&name)?, Page { size: page::size(page_size)?, token: page_token }))
+}
+
+/// What is looked for, the query that its page tokens belong to, and the page.
+pub(super) fn search_desks(
+    message: directory::v1::SearchDesksRequest,
+) -> Result<(Search, String, Page), Trouble> {
+    let directory::v1::SearchDesksRequest {
+        member,
+        role,
+        language,
+        executes,
+        instrument,
+        page_size,
+        page_token,
+    } = message;
+    let query = format!("desks {member} {role} {language} {executes} {instrument}");
+    let search = Search {
+        member: word("member", &member)?,
+        role: word("role", &role)?,
+        language: (!language.is_empty()).then_some(language),
+        executes: word("executes", &executes)?,
+        instrument: word("instrument", &instrument)?,
+    };
+    Ok((search, query, Page { size: page::size(page_size)?, token: page_token }))
+}
+
+/// Reads a word that may be left empty.
+fn word<T: std::str::FromStr<Err = Unreadable>>(
+    path: &str,
+    text: &str,
+) -> Result<Option<T>, Trouble> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|error| unreadable(path, error))
+}
+
+/// Reads "members/{member's id}".
+fn member_name(name: &str) -> Result<MemberId, Trouble> {
     let id = name.strip_prefix("members/").ok_or_else(|| {
         field("name", &format!("{name:?} is not members/ and a member's id (members/NL)"))
     })?;
@@ -93,6 +206,12 @@ pub(super) fn list_records(message: log::v1::ListRecordsRequest) -> Result<Recor
     Ok(RecordPage { page, request })
 }
 
+/// Reads the name of a log.
+pub(super) fn log_name(name: &str) -> Result<Log, Trouble> {
+    let known = Log::ALL.into_iter().find(|log| log.as_str() == name);
+    known.ok_or_else(|| field("log", &format!("{name:?} is neither directory nor traffic")))
+}
+
 pub(super) fn list_connections(
     message: operator::v1::ListConnectionsRequest,
 ) -> Result<Page, Trouble> {
@@ -106,6 +225,55 @@ pub(super) fn list_requests(
     let operator::v1::ListRequestsRequest { page_size, page_token, open_only } = message;
     let size = page::size(page_size)?;
     Ok(RequestPage { size, token: page_token, open_only, at_least: Index(0) })
+}
+
+/// What is to be erased.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Erasable {
+    /// Bodies of a request; only of one statement, where it is named.
+    Bodies(RequestId, Option<MessageId>),
+    /// Restricted parts of a member's entries; only of one version, where it is named.
+    Entries(MemberId, Option<u64>),
+}
+
+/// What is to be erased, and why.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Erasure {
+    pub(super) what: Erasable,
+    pub(super) reason: ErasureReason,
+    /// Only look.
+    pub(super) validate_only: bool,
+}
+
+pub(super) fn erase_bodies(message: operator::v1::EraseBodiesRequest) -> Result<Erasure, Trouble> {
+    let operator::v1::EraseBodiesRequest { name, message_id, reason, validate_only } = message;
+    let known = ErasureReason::ALL.into_iter().find(|known| known.as_str() == reason);
+    let reason = known.ok_or_else(|| {
+        field("reason", &format!("{reason:?} is neither LEGAL_ORDER nor RETENTION"))
+    })?;
+    let message = (!message_id.is_empty()).then(|| MessageId::from_slice(&message_id));
+    let message = message.transpose().map_err(|error| unreadable("message_id", error))?;
+    let what = match name.strip_prefix("members/") {
+        Some(_) if message.is_some() => {
+            return Err(field("message_id", "an entry is no statement: leave it empty"));
+        }
+        Some(entries) => entries_name(&name, entries)?,
+        None => Erasable::Bodies(request_name("name", &name)?, message),
+    };
+    Ok(Erasure { what, reason, validate_only })
+}
+
+/// Reads what comes after "members/": "{member}/entries" or "{member}/entries/{version}".
+fn entries_name(name: &str, rest: &str) -> Result<Erasable, Trouble> {
+    let wrong = || field("name", &format!("{name:?} is not members/ID/entries, nor one of them"));
+    let (member, version) = rest.split_once("/entries").ok_or_else(wrong)?;
+    let member = member.parse().map_err(|error| unreadable("name", error))?;
+    let version = match version.strip_prefix('/') {
+        None if version.is_empty() => None,
+        None => return Err(wrong()),
+        Some(version) => Some(version.parse().map_err(|_| wrong())?),
+    };
+    Ok(Erasable::Entries(member, version))
 }
 
 /// Reads "requests/{request id as UUID}".

@@ -40,6 +40,13 @@ impl Quota {
     }
 }
 
+impl Quota {
+    /// True while `desk` has any.
+    pub(super) fn is_taken(&self, desk: &DeskId) -> bool {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).contains_key(desk)
+    }
+}
+
 impl Drop for Share {
     fn drop(&mut self) {
         let mut open = self.quota.open.lock().unwrap_or_else(PoisonError::into_inner);

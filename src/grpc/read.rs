@@ -10,10 +10,13 @@ use super::page::bad_token;
 use super::parse::RequestPage;
 use super::status;
 use super::trouble::Trouble;
-use crate::relay::{self, DeskRecord, Relay};
+use crate::relay::{self, BodyPlace, DeskRecord, Relay};
 use crate::tables::{self, PageToken};
 use crate::units::{DeskId, DeskIndex, Index, RequestId};
 use crate::views::RequestRow;
+
+/// Places of records that are looked up at once.
+const PLACES: usize = 500;
 
 /// A page of a desk's records.
 pub(super) struct Records {
@@ -99,6 +102,25 @@ pub(super) async fn records_of(
     .await
 }
 
+/// The bodies of a request's statements, in order of their records, erased ones too.
+pub(super) async fn bodies_of(relay: &Relay, id: RequestId) -> Result<Vec<BodyPlace>, Status> {
+    newest(relay).await?;
+    blocking(relay, move |relay| {
+        let (mut bodies, mut after) = (Vec::new(), None);
+        loop {
+            let places = relay.tables()?.history(id, after, PLACES).map_err(fault)?;
+            for index in &places {
+                bodies.extend(relay.body_place(*index)?);
+            }
+            match places.last() {
+                Some(last) => after = Some(*last),
+                None => return Ok(bodies),
+            }
+        }
+    })
+    .await
+}
+
 /// Waits until the tables have seen `at_least`, which must be a record that is there, and in any
 /// case what was on record when the relay was opened: tables that are made anew lack requests that
 /// exist, and a late answer is better than "not found".
@@ -117,13 +139,13 @@ async fn caught_up(relay: &Relay, at_least: Index) -> Result<(), Status> {
 }
 
 /// Waits until the tables have seen what is committed now.
-async fn newest(relay: &Relay) -> Result<(), Status> {
+pub(super) async fn newest(relay: &Relay) -> Result<(), Status> {
     let next = relay.published().next_index();
     relay.wait_for_tables(next).await.map_err(|error| status::relay(&error))
 }
 
 /// Runs what blocks on a thread for that.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     relay: &Relay,
     work: impl FnOnce(&Relay) -> Result<T, relay::Error> + Send + 'static,
 ) -> Result<T, Status> {
@@ -134,6 +156,6 @@ async fn blocking<T: Send + 'static>(
         .map_err(|error| status::relay(&error))
 }
 
-fn fault(fault: tables::Fault) -> relay::Error {
+pub(super) fn fault(fault: tables::Fault) -> relay::Error {
     relay::Error::Fault(fault.to_string())
 }

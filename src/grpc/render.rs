@@ -2,12 +2,12 @@
 //!
 //! Not for choosing what a caller may see.
 
-use crate::codec::Head;
+use crate::codec::{Head, Leaf};
 use crate::envelope::Signature;
 use crate::identity::PeerInfo;
 use crate::identity::authority::Age;
 use crate::identity::trust::ListState;
-use crate::relay::{DeskRecord, Item, Published, Submitted};
+use crate::relay::{DeskRecord, Item, Proof, Published, Receipt, Submitted};
 use crate::rules::Directory;
 use crate::rules::member::{Desk, Member, Officer};
 use crate::units::{DeskId, Hash, MemberId, Name, Timestamp};
@@ -15,9 +15,33 @@ use crate::views::RequestRow;
 use crate::wire::detente::operator::v1 as operator;
 use crate::wire::detente::{desk::v1 as desk, directory::v1 as directory, log::v1 as log};
 
-pub(super) const fn submitted(submitted: Submitted) -> desk::SubmitResponse {
-    let Submitted { index, time, repeat } = submitted;
-    desk::SubmitResponse { index: index.0, time_ms: time.0, repeat }
+pub(super) fn submitted(submitted: Submitted) -> desk::SubmitResponse {
+    let Submitted { index, time, repeat, receipt } = submitted;
+    let receipt = receipt.map(|Receipt { leaf, hashes, checkpoint, event }| desk::Receipt {
+        leaf: Some(leaf_opening(&leaf)),
+        hashes: self::hashes(&hashes),
+        checkpoint: checkpoint.to_string(),
+        event,
+    });
+    desk::SubmitResponse { index: index.0, time_ms: time.0, repeat, receipt }
+}
+
+fn leaf_opening(leaf: &Leaf) -> desk::LeafOpening {
+    desk::LeafOpening {
+        log: leaf.log.as_str().to_owned(),
+        index: leaf.index,
+        opening: leaf.opening.map(|opening| opening.to_vec()).unwrap_or_default(),
+    }
+}
+
+pub(super) fn hashes(hashes: &[Hash]) -> Vec<Vec<u8>> {
+    hashes.iter().map(|hash| hash.0.to_vec()).collect()
+}
+
+pub(super) fn proof(proof: Proof) -> log::GetProofResponse {
+    let Proof { hashes, checkpoint, tree_size } = proof;
+    let checkpoint = checkpoint.map(|note| note.to_string()).unwrap_or_default();
+    log::GetProofResponse { hashes: self::hashes(&hashes), checkpoint, tree_size }
 }
 
 pub(super) fn item(item: Item) -> desk::FollowResponse {
@@ -39,16 +63,12 @@ pub(super) fn record(found: &DeskRecord) -> desk::DeskRecord {
         event: record.event_bytes.clone(),
         header: record.header.clone(),
         signatures: record.signatures.iter().map(Signature::to_wire).collect(),
-        leaf: Some(desk::LeafOpening {
-            log: record.leaf.log.as_str().to_owned(),
-            index: record.leaf.index,
-            opening: record.leaf.opening.map(|opening| opening.to_vec()).unwrap_or_default(),
-        }),
+        leaf: Some(leaf_opening(&record.leaf)),
     }
 }
 
 pub(super) fn request(row: &RequestRow) -> desk::RequestStatus {
-    let RequestRow { request, opened_index: _, newest_index, estimated, times } = row;
+    let RequestRow { request, opened_index: _, newest_index, estimated, times, clocks: _ } = row;
     let ms = |at: Option<Timestamp>| at.map_or(0, |at| at.0);
     desk::RequestStatus {
         name: format!("requests/{}", request.id),
@@ -57,7 +77,7 @@ pub(super) fn request(row: &RequestRow) -> desk::RequestStatus {
         to: request.to.to_string(),
         r#type: request.facts.kind.to_string(),
         instrument: request.facts.instrument.to_string(),
-        urgency: request.facts.urgency.to_string(),
+        urgency: request.grade.urgency.to_string(),
         test: request.facts.test,
         exercise: request.facts.exercise,
         submitted_ms: request.submitted.0,
@@ -69,12 +89,28 @@ pub(super) fn request(row: &RequestRow) -> desk::RequestStatus {
         estimated_ms: ms(*estimated),
         preserved_until_ms: ms(row.preserved_until()),
         newest_index: newest_index.0,
+        stated_urgency: request.facts.urgency.to_string(),
+        regraded: request.grade.regraded,
+        conditions: request.conditions.as_str().to_owned(),
+        embargo_until_ms: ms(request.embargo_ends_at()),
+        parent_request_id: request.facts.parent.map(|id| id.0.to_vec()).unwrap_or_default(),
+        use_report: request.aftermath.use_report.as_str().to_owned(),
+        feedback: request.aftermath.feedback,
+        incidents: request.aftermath.incidents,
     }
 }
 
 pub(super) fn member(all: &Directory, id: MemberId, member: &Member) -> directory::Member {
-    let Member { status, display_name, ca, national_key: _, instruments, preservation_days_min } =
-        member;
+    let Member {
+        status,
+        display_name,
+        ca,
+        national_key: _,
+        instruments,
+        preservation_days_min,
+        version,
+        entry: _,
+    } = member;
     directory::Member {
         name: format!("members/{id}"),
         display_name: display_name.clone(),
@@ -87,11 +123,21 @@ pub(super) fn member(all: &Directory, id: MemberId, member: &Member) -> director
             .filter(|(desk, _)| desk.member == id)
             .map(|(id, desk)| desk_of(id, desk))
             .collect(),
+        version: *version,
     }
 }
 
 fn desk_of(id: &DeskId, desk: &Desk) -> directory::Desk {
-    let Desk { organisation, time_zone, languages, desk_key: _, encryption_keys, officers } = desk;
+    let Desk {
+        organisation,
+        time_zone,
+        languages,
+        desk_key: _,
+        encryption_keys,
+        officers,
+        witness_key: _,
+        retired,
+    } = desk;
     directory::Desk {
         name: format!("members/{}/desks/{}", id.member, id.name),
         organisation: organisation.clone(),
@@ -99,6 +145,7 @@ fn desk_of(id: &DeskId, desk: &Desk) -> directory::Desk {
         languages: languages.clone(),
         officers: officers.iter().map(|(name, officer)| officer_of(name, officer)).collect(),
         encryption_key_ids: encryption_keys.iter().map(|key| key.id.0.to_vec()).collect(),
+        retired: *retired,
     }
 }
 

@@ -27,10 +27,11 @@ use super::log_service::LogDoor;
 use super::operator_service::OperatorDoor;
 use super::quota::Quota;
 use super::{Meter, status};
+use crate::cosign::Witnesses;
 use crate::identity::trust::ListState;
-use crate::identity::{Connections, Denied, PeerInfo, Trust};
+use crate::identity::{self, Connections, Denied, PeerInfo, Trust};
 use crate::relay::Relay;
-use crate::units::Timestamp;
+use crate::units::{DeskId, Timestamp};
 use crate::wire::DESCRIPTORS;
 use crate::wire::detente::desk::v1::desk_service_server::DeskServiceServer;
 use crate::wire::detente::directory::v1::directory_service_server::DirectoryServiceServer;
@@ -57,7 +58,9 @@ pub struct Limits {
     /// Those of one desk. Default 256: a quarter, so that three more are never starved by one.
     pub calls_of_desk_max: usize,
     /// Streams that follow, of one desk over all its connections. Default 4: two agents, each
-    /// once more while it reconnects. One connection follows once.
+    /// once more while it reconnects. One connection follows once. The same, apart from that, for
+    /// streams that follow the directory, that follow the published heads of each log, and on
+    /// which the desk witnesses.
     pub follows_of_desk_max: usize,
     /// Silence on a following stream after which a beat is sent. Default 30 s.
     pub beat_every: Duration,
@@ -120,6 +123,10 @@ pub struct Edge {
     gate: Arc<dyn Gate>,
     connections: Connections,
     follows: Arc<Follows>,
+    follows_directory: Arc<Follows>,
+    follows_logs: [Arc<Follows>; 2],
+    offers: Arc<Follows>,
+    witnesses: Witnesses,
     limits: Limits,
     meter: Meter,
     stopping: watch::Receiver<bool>,
@@ -156,7 +163,28 @@ impl Edge {
         stopping: watch::Receiver<bool>,
     ) -> Self {
         let follows = Follows::new(limits.follows_of_desk_max);
-        Self { relay, gate, connections, follows, limits, meter: Meter::new(), stopping }
+        let follows_directory = Follows::new(limits.follows_of_desk_max);
+        let follows_logs = [(); 2].map(|()| Follows::new(limits.follows_of_desk_max));
+        let offers = Follows::new(limits.follows_of_desk_max);
+        let meter = Meter::new();
+        Self {
+            relay,
+            gate,
+            connections,
+            follows,
+            follows_directory,
+            follows_logs,
+            offers,
+            witnesses: Witnesses::default(),
+            limits,
+            meter,
+            stopping,
+        }
+    }
+
+    /// The witnesses that are asked.
+    pub const fn witnesses(&self) -> &Witnesses {
+        &self.witnesses
     }
 
     /// What is counted.
@@ -232,8 +260,20 @@ impl Edge {
             beat_every: self.limits.beat_every,
             stopping: self.stopping.clone(),
         };
-        let directory = DirectoryDoor { relay: self.relay.clone() };
-        let log = LogDoor { relay: self.relay.clone() };
+        let directory = DirectoryDoor {
+            relay: self.relay.clone(),
+            follows: Arc::clone(&self.follows_directory),
+            beat_every: self.limits.beat_every,
+            stopping: self.stopping.clone(),
+        };
+        let log = LogDoor {
+            relay: self.relay.clone(),
+            follows: self.follows_logs.clone(),
+            offers: Arc::clone(&self.offers),
+            witnesses: self.witnesses.clone(),
+            beat_every: self.limits.beat_every,
+            stopping: self.stopping.clone(),
+        };
         Routes::new(DeskServiceServer::new(desk).max_decoding_message_size(max))
             .add_service(DirectoryServiceServer::new(directory).max_decoding_message_size(max))
             .add_service(LogServiceServer::new(log).max_decoding_message_size(max))
@@ -245,6 +285,7 @@ impl Edge {
             gate: Arc::clone(&self.gate),
             connections: self.connections.clone(),
             follows: Arc::clone(&self.follows),
+            witnesses: self.witnesses.clone(),
         };
         let health = health::Service { pulse: self.relay.clone(), stopping: self.stopping.clone() };
         let reflection = || {
@@ -283,13 +324,19 @@ impl Edge {
         })
     }
 
-    /// Reads the peer that the connection left in the extensions, and has it checked again.
+    /// True while the relay has a stream open to this desk.
+    pub fn is_followed_by(&self, desk: &DeskId) -> bool {
+        self.follows.is_followed_by(desk)
+    }
+
+    /// Reads the peer that the connection left in the extensions, and has it checked again: by the
+    /// wall clock, which is the time of certificates whatever the relay's own clock is.
     fn admit(&self) -> Admit {
-        let (gate, relay) = (Arc::clone(&self.gate), self.relay.clone());
+        let gate = Arc::clone(&self.gate);
         Arc::new(move |extensions| {
             let peer: &PeerInfo =
                 extensions.get().ok_or_else(|| status::denied(&Denied::NoCertificate))?;
-            gate.check(peer, relay.now()).map_err(|denied| status::denied(&denied))?;
+            gate.check(peer, identity::now()).map_err(|denied| status::denied(&denied))?;
             Ok(Some(peer.caller.clone()))
         })
     }

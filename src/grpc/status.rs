@@ -17,6 +17,7 @@
 //! | too large (`E-103`) | `RESOURCE_EXHAUSTED` | no |
 //! | certificate (`I-...`) | `UNAUTHENTICATED` or `PERMISSION_DENIED` | after a renewal |
 //! | busy, full, stopped, unable (`E-130` to `E-133`) | `UNAVAILABLE`, `RESOURCE_EXHAUSTED` | yes |
+//! | the logs are not signed now (`E-134`) | `UNAVAILABLE` | yes |
 
 use std::time::Duration;
 
@@ -47,6 +48,7 @@ pub(super) fn relay(error: &relay::Error) -> Status {
         relay::Error::Erased => Trouble::Erased,
         relay::Error::Busy => Trouble::Busy,
         relay::Error::Full => Trouble::Full,
+        relay::Error::Held(why) => Trouble::Held(why.clone()),
         relay::Error::Stopped => Trouble::Stopped,
         relay::Error::Fault(fault) => {
             tracing::error!(fault, "unable");
@@ -147,6 +149,7 @@ mod tests {
             (relay::Error::Busy, Code::Unavailable, "E-130", true),
             (relay::Error::Full, Code::ResourceExhausted, "E-131", true),
             (relay::Error::Stopped, Code::Unavailable, "E-132", true),
+            (relay::Error::Held("a fork".into()), Code::Unavailable, "E-134", true),
             (relay::Error::Fault("/var/lib/x".into()), Code::Unavailable, "E-133", true),
         ] {
             let status = relay(&error);

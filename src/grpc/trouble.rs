@@ -14,6 +14,7 @@
 //! | E-106 | `BAD_SIGNATURE` | `PERMISSION_DENIED` | no |
 //! | E-107 | `NOT_THE_SENDER` | `PERMISSION_DENIED` | no |
 //! | E-108 | `CONTENT_ERASED` | `FAILED_PRECONDITION` | no |
+//! | E-109 | `CURSOR_AHEAD` | `OUT_OF_RANGE` | no |
 //! | E-120 | `DEADLINE_PASSED` | `DEADLINE_EXCEEDED` | yes |
 //! | E-121 | `OVERLOADED` | `UNAVAILABLE` | yes |
 //! | E-122 | `TOO_MANY_CALLS` | `RESOURCE_EXHAUSTED` | yes |
@@ -23,6 +24,7 @@
 //! | E-131 | `DISK_FULL` | `RESOURCE_EXHAUSTED` | yes |
 //! | E-132 | `STOPPED` | `UNAVAILABLE` | yes |
 //! | E-133 | `FAULT` | `UNAVAILABLE` | yes |
+//! | E-134 | `SIGNING_HELD` | `UNAVAILABLE` | yes |
 //!
 //! A client itself says `E-000` `TRANSPORT` when no answer came, and `E-001` `CERTIFICATE_REFUSED`
 //! when that is because the relay refused its certificate; both are tried again.
@@ -110,6 +112,13 @@ pub(super) enum Trouble {
     NotTheSender,
     /// The body was erased.
     Erased,
+    /// The desk has more records than the relay has of it.
+    CursorAhead {
+        /// The number that the desk wants next.
+        from: u64,
+        /// The number that its next record gets.
+        next: u64,
+    },
     /// The call's time is up.
     Deadline,
     /// All callers together ask for too much.
@@ -128,6 +137,8 @@ pub(super) enum Trouble {
     Stopped,
     /// The relay cannot answer; the reason is in its log.
     Fault,
+    /// The relay signs no heads of its logs now, for this reason.
+    Held(String),
 }
 
 /// Soon: a queue drains in less.
@@ -150,6 +161,7 @@ impl Trouble {
             | Self::BadSignature
             | Self::NotTheSender
             | Self::Erased
+            | Self::CursorAhead { .. }
             | Self::Deadline
             | Self::Overloaded
             | Self::TooManyCalls
@@ -158,7 +170,8 @@ impl Trouble {
             | Self::Busy
             | Self::Full
             | Self::Stopped
-            | Self::Fault => Vec::new(),
+            | Self::Fault
+            | Self::Held(_) => Vec::new(),
         };
         Answer { code, rule, reason, cause, next, fields, precondition, retry }
     }
@@ -178,6 +191,7 @@ impl Trouble {
             Self::BadSignature => (Code::PermissionDenied, "E-106", "BAD_SIGNATURE", None),
             Self::NotTheSender => (Code::PermissionDenied, "E-107", "NOT_THE_SENDER", None),
             Self::Erased => (Code::FailedPrecondition, "E-108", "CONTENT_ERASED", None),
+            Self::CursorAhead { .. } => (Code::OutOfRange, "E-109", "CURSOR_AHEAD", None),
             Self::Deadline => (Code::DeadlineExceeded, "E-120", "DEADLINE_PASSED", Some(SOON)),
             Self::Overloaded => (Code::Unavailable, "E-121", "OVERLOADED", Some(SOON)),
             Self::TooManyCalls => (Code::ResourceExhausted, "E-122", "TOO_MANY_CALLS", Some(SOON)),
@@ -189,6 +203,7 @@ impl Trouble {
             Self::Full => (Code::ResourceExhausted, "E-131", "DISK_FULL", Some(LATER)),
             Self::Stopped => (Code::Unavailable, "E-132", "STOPPED", Some(LATER)),
             Self::Fault => (Code::Unavailable, "E-133", "FAULT", Some(LATER)),
+            Self::Held(_) => (Code::Unavailable, "E-134", "SIGNING_HELD", Some(LATER)),
         }
     }
 
@@ -198,6 +213,10 @@ impl Trouble {
             Self::UnknownResource(name) => {
                 return format!("there is no {name} that this desk may see");
             }
+            Self::CursorAhead { from, next } => {
+                return format!("the relay has {next} records of this desk; {from} is beyond them");
+            }
+            Self::Held(why) => return format!("the relay signs its logs not now: {why}"),
             Self::Message => "the bytes are not a message of this method",
             Self::TooLarge => "the message is larger than this relay takes",
             Self::UnknownMethod => "there is no such method on this listener",
@@ -229,7 +248,13 @@ impl Trouble {
             Self::BadSignature => "sign the header with the officer's current key",
             Self::NotTheSender => "submit over the connection of the desk that speaks",
             Self::Erased => "ask the sending desk for it",
-            Self::Deadline => "send the same statement again: a repeat is recognised",
+            Self::CursorAhead { .. } => {
+                "keep what the desk has and tell the relay's operator: either side has lost records"
+            }
+            Self::Deadline => {
+                "send the same call again: a statement that comes twice is recognised, and a \
+                 question may be asked of fewer days, of one member, or by smaller pages"
+            }
             Self::Overloaded
             | Self::TooManyCalls
             | Self::ShuttingDown
@@ -238,6 +263,9 @@ impl Trouble {
             Self::TooManyStreams => "end a stream before opening another",
             Self::Full => "send the same call again; the relay's operator must free space",
             Self::Fault => "send the same call again; tell the relay's operator if it stays",
+            Self::Held(_) => {
+                "nothing is lost: send the same call again; ask the relay's operator for the reason"
+            }
         }
     }
 }
@@ -256,6 +284,7 @@ mod tests {
             Trouble::BadSignature,
             Trouble::NotTheSender,
             Trouble::Erased,
+            Trouble::CursorAhead { from: 2, next: 1 },
             Trouble::Deadline,
             Trouble::Overloaded,
             Trouble::TooManyCalls,
@@ -265,6 +294,7 @@ mod tests {
             Trouble::Full,
             Trouble::Stopped,
             Trouble::Fault,
+            Trouble::Held("a fork".into()),
         ]
     }
 
@@ -282,7 +312,7 @@ mod tests {
             assert!(info.metadata.contains_key("next"));
             assert_eq!(details.retry_info().is_some(), answer.retry.is_some());
         }
-        assert_eq!(seen.len(), 34);
+        assert_eq!(seen.len(), 38);
     }
 
     #[test]

@@ -3,8 +3,10 @@
 //! Not for what records mean or what is said in answer (see `desk/`): this carries, and asks the
 //! case file what is to be carried next. So nothing here needs to survive a crash.
 //!
-//! Three loops, each bounded: one follows the desk's records, one submits the outbox (in order
-//! within a request, requests side by side), one fetches bodies that the relay hands over.
+//! Eight loops, each bounded: one follows the desk's records, one the directory, one the published
+//! heads of the logs; one submits the outbox (in order within a request, requests side by side),
+//! one fetches bodies that the relay hands over, one the proofs that are missing, one cosigns, and
+//! one raises the alarm of what has no receipt at its limit.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,8 +18,12 @@ use tokio::time::timeout;
 use super::Failure;
 use super::client::RelayClient;
 use super::uplink_courier::{Carry, Courier, Outcome};
-use super::uplink_follow;
-use crate::desk::{CaseFile, Desk, Error, Held, Key, Link, Refused};
+pub use super::uplink_follow::compare;
+use super::{
+    uplink_checkpoints, uplink_directory, uplink_follow, uplink_overdue, uplink_proofs,
+    uplink_witness,
+};
+use crate::desk::{CaseFile, Desk, Error, Held, Key, Link, Refused, RelayLog};
 use crate::units::RequestId;
 
 /// How long things may take. The defaults suit a desk anywhere in the world.
@@ -65,8 +71,22 @@ pub async fn run(
     let submitter =
         Submitter { desk: desk.clone(), client: client.clone(), timing: timing.clone() };
     let fetcher = Fetcher { desk: desk.clone(), client: client.clone(), timing: timing.clone() };
-    let following = uplink_follow::run(&desk, &client, &timing, stopping);
-    let ((), (), ()) = tokio::join!(following, submit.run(submitter), fetch.run(fetcher));
+    let directory = uplink_directory::run(&desk, &client, &timing, stopping.clone());
+    let following = uplink_follow::run(&desk, &client, &timing, stopping.clone());
+    let checkpoints = uplink_checkpoints::run(&desk, &client, &timing, stopping.clone());
+    let witness = uplink_witness::run(&desk, &client, &timing, stopping.clone());
+    let proving = uplink_proofs::run(&desk, &client, &timing, stopping.clone());
+    let overdue = uplink_overdue::run(&desk, stopping);
+    let ((), (), (), (), (), (), (), ()) = tokio::join!(
+        following,
+        directory,
+        checkpoints,
+        witness,
+        proving,
+        overdue,
+        submit.run(submitter),
+        fetch.run(fetcher)
+    );
     desk.set_link(Link { connected: false, trouble: "the agent is stopping".to_owned() });
     match desk.failed() {
         Some(why) => Err(why),
@@ -106,6 +126,9 @@ impl Carry for Submitter {
             tracing::warn!(%message, "a statement has lapsed in the outbox");
             return kept(self.desk.note_lapsed(message).await);
         }
+        if let RelayLog::Other(discrepancy) = self.desk.relay_log() {
+            return Outcome::Again(discrepancy.to_string());
+        }
         let envelope = match self.desk.envelope(Arc::clone(&held)).await {
             Ok(envelope) => envelope,
             Err(error) => return kept(Err(error)),
@@ -113,8 +136,16 @@ impl Carry for Submitter {
         let answer = timeout(self.timing.try_within, self.client.submit(&envelope)).await;
         match answer {
             Ok(Ok(recorded)) => {
-                let (index, time) = (recorded.index, recorded.time);
-                kept(self.desk.note_confirmed(message, index, time).await)
+                let answer = uplink_proofs::answer(recorded);
+                match self.desk.note_confirmed(&envelope, answer).await {
+                    // Its receipt does not hold: sent again until one does.
+                    Ok(false) => Outcome::Later,
+                    confirmed => kept(confirmed.map(drop)),
+                }
+            }
+            // A relay that has lost its records refuses what builds on them.
+            Ok(Err(failure)) if is_final(&failure) && self.desk.relay_log() != RelayLog::Same => {
+                again(&failure)
             }
             Ok(Err(failure)) if is_final(&failure) => {
                 let (code, cause) = (&failure.rule_code, &failure.cause);

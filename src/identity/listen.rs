@@ -8,12 +8,11 @@
 //!   a bounded number, for a bounded time, and less than 100 KiB;
 //! - every task hangs on the stream: dropping it ends them all.
 
-use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -29,6 +28,7 @@ use tokio_stream::Stream;
 use tracing::Instrument;
 
 use super::connections::{Connection, Connections, PeerInfo};
+use super::crowd::{Crowd, Place};
 use super::denied::Denied;
 use super::trust::Trust;
 
@@ -141,7 +141,7 @@ pub fn listen(
         limits,
         counts: Arc::clone(&counts),
         numbers: AtomicU64::new(1),
-        unproven: Mutex::default(),
+        unproven: Crowd::new(limits.unproven_max, limits.unproven_per_address_max),
     });
     let mut tasks = JoinSet::new();
     tasks.spawn(Arc::clone(&door).sweep());
@@ -161,13 +161,7 @@ struct Door {
     limits: Limits,
     counts: Arc<Counts>,
     numbers: AtomicU64,
-    unproven: Mutex<BTreeMap<IpAddr, usize>>,
-}
-
-/// One unproven connection; leaving gives its slot back.
-struct Slot {
-    door: Arc<Door>,
-    address: IpAddr,
+    unproven: Crowd,
 }
 
 /// Why a peer was not let in.
@@ -177,32 +171,19 @@ enum Turned {
     OverLimit(&'static str),
 }
 
-async fn accept(listener: TcpListener, door: Arc<Door>, ready: mpsc::Sender<Connection>) {
-    // Handshakes hang on this task: it is dropped on shutdown, and they with it.
-    let mut handshakes = JoinSet::new();
+/// The next connection. No error of `accept` ends the wait; each is counted in `errors`.
+pub(crate) async fn accepted(
+    listener: &TcpListener,
+    errors: &AtomicU64,
+) -> (TcpStream, SocketAddr) {
     let mut pause = PAUSE.0;
     loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            Some(_) = handshakes.join_next() => continue,
-        };
-        match accepted {
-            Ok((stream, address)) => {
-                pause = PAUSE.0;
-                count(&door.counts.accepted);
-                match door.enter(holder(address.ip())) {
-                    Some(slot) => {
-                        let span = tracing::info_span!("connection", %address);
-                        let admit = Arc::clone(&door).admit(stream, address, slot, ready.clone());
-                        handshakes.spawn(admit.instrument(span));
-                    }
-                    None => count(&door.counts.crowded),
-                }
-            }
-            Err(fault) if is_of_one_connection(&fault) => count(&door.counts.accept_errors),
+        match listener.accept().await {
+            Ok(accepted) => return accepted,
+            Err(fault) if is_of_one_connection(&fault) => count(errors),
             Err(fault) => {
                 // Out of file descriptors or memory: others must end first.
-                count(&door.counts.accept_errors);
+                count(errors);
                 tracing::error!(%fault, pause_ms = pause.as_millis(), "cannot accept");
                 sleep(pause).await;
                 pause = (pause * 2).min(PAUSE.1);
@@ -211,31 +192,37 @@ async fn accept(listener: TcpListener, door: Arc<Door>, ready: mpsc::Sender<Conn
     }
 }
 
-impl Door {
-    fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Slot> {
-        let mut unproven = self.unproven.lock().unwrap_or_else(PoisonError::into_inner);
-        let all: usize = unproven.values().sum();
-        let here = unproven.entry(address).or_default();
-        if all >= self.limits.unproven_max || *here >= self.limits.unproven_per_address_max {
-            if *here == 0 {
-                unproven.remove(&address);
+async fn accept(listener: TcpListener, door: Arc<Door>, ready: mpsc::Sender<Connection>) {
+    // Handshakes hang on this task: it is dropped on shutdown, and they with it.
+    let mut handshakes = JoinSet::new();
+    loop {
+        let (stream, address) = tokio::select! {
+            accepted = accepted(&listener, &door.counts.accept_errors) => accepted,
+            Some(_) = handshakes.join_next() => continue,
+        };
+        count(&door.counts.accepted);
+        match door.unproven.enter(address.ip()) {
+            Some(place) => {
+                let span = tracing::info_span!("connection", %address);
+                let admit = Arc::clone(&door).admit(stream, address, place, ready.clone());
+                handshakes.spawn(admit.instrument(span));
             }
-            return None;
+            None => count(&door.counts.crowded),
         }
-        *here += 1;
-        Some(Slot { door: Arc::clone(self), address })
     }
+}
 
+impl Door {
     async fn admit(
         self: Arc<Self>,
         stream: TcpStream,
         address: SocketAddr,
-        slot: Slot,
+        place: Place,
         ready: mpsc::Sender<Connection>,
     ) {
         match self.prove(stream, address).await {
             Ok(connection) => {
-                drop(slot);
+                drop(place);
                 count(&self.counts.opened);
                 let peer = connection.peer();
                 let (desk, serial) = (&peer.caller.desk, peer.serial_hex());
@@ -319,18 +306,6 @@ impl Door {
     }
 }
 
-impl Drop for Slot {
-    fn drop(&mut self) {
-        let mut unproven = self.door.unproven.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(here) = unproven.get_mut(&self.address) {
-            *here -= 1;
-            if *here == 0 {
-                unproven.remove(&self.address);
-            }
-        }
-    }
-}
-
 /// Reads until the preface and the header of the first frame are there.
 async fn first_frame(stream: &mut TlsStream<TcpStream>) -> io::Result<Vec<u8>> {
     let mut first = Vec::with_capacity(4096);
@@ -347,15 +322,6 @@ async fn first_frame(stream: &mut TlsStream<TcpStream>) -> io::Result<Vec<u8>> {
         }
     }
     Ok(first)
-}
-
-/// Who counts as one holder of unproven connections: an IPv4 address, or the /64 network that one
-/// host of IPv6 has to itself (RFC 4291 section 2.5.4).
-fn holder(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => v4.into(),
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
-    }
 }
 
 /// True when the peer showed no certificate at all.
@@ -375,22 +341,4 @@ fn is_of_one_connection(fault: &io::Error) -> bool {
 
 fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_host_is_one_holder() {
-        let cases = [
-            ("192.0.2.1", "192.0.2.1"),
-            ("::ffff:192.0.2.1", "192.0.2.1"),
-            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
-            ("2001:db8:1:2::", "2001:db8:1:2::"),
-        ];
-        for (address, expected) in cases {
-            assert_eq!(holder(address.parse().unwrap()), expected.parse::<IpAddr>().unwrap());
-        }
-    }
 }

@@ -48,6 +48,8 @@ pub mod keyfile;
 
 pub mod tls;
 
+pub mod crowd;
+
 pub mod connections;
 
 pub mod listen;
@@ -59,7 +61,10 @@ pub use connections::{Connection, Connections, PeerInfo};
 pub use denied::Denied;
 pub use listen::{Limits, listen};
 pub use relay_trust::RelayTrust;
-pub use tls::{OwnCertificate, client_config, server_config};
+pub use tls::{
+    OwnCertificate, client_config, public_client_config, public_server_config, relay_reader_config,
+    server_config,
+};
 pub use trust::Trust;
 pub use unlock::Unlock;
 

@@ -3,7 +3,8 @@
 //! Not for who is trusted: `trust.rs` and `relay_trust.rs`.
 //!
 //! Fixed here: TLS 1.3 only; X25519MLKEM768 first; aws-lc-rs, passed explicitly; no tickets, no
-//! session storage, no resumption, no early data; ALPN "h2" only; no key log.
+//! session storage, no resumption, no early data; no key log; ALPN "h2" only, "http/1.1" for what
+//! everybody may read.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls::{ClientConfig, ServerConfig, SignatureScheme};
+use rustls::{ClientConfig, RootCertStore, ServerConfig, SignatureScheme};
 
 use super::certificate::{self, Leaf};
 use super::denied::Denied;
@@ -189,6 +190,69 @@ pub fn server_config(own: Arc<OwnCertificate>, trust: Arc<Trust>) -> Arc<ServerC
     config.max_early_data_size = 0;
     config.alpn_protocols = vec![ALPN.to_vec()];
     Arc::new(config)
+}
+
+/// HTTP/1.1 inside TLS (RFC 7301), for what everybody may read.
+const ALPN_PUBLIC: &[u8] = b"http/1.1";
+
+/// The relay's side for what everybody may read: nobody is asked for a certificate.
+///
+/// # Panics
+/// Never: the provider above has suites for TLS 1.3.
+pub fn public_server_config(own: Arc<OwnCertificate>) -> Arc<ServerConfig> {
+    let mut config = ServerConfig::builder_with_provider(Arc::new(provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .expect("the provider has suites for TLS 1.3")
+        .with_no_client_auth()
+        .with_cert_resolver(own);
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    config.max_early_data_size = 0;
+    config.alpn_protocols = vec![ALPN_PUBLIC.to_vec()];
+    Arc::new(config)
+}
+
+/// The side of whoever reads what a relay serves to everybody, and knows the relay by its genesis.
+///
+/// # Panics
+/// Never: the provider above has suites for TLS 1.3.
+pub fn relay_reader_config(trust: Arc<RelayTrust>) -> Arc<ClientConfig> {
+    let mut config = ClientConfig::builder_with_provider(Arc::new(provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .expect("the provider has suites for TLS 1.3")
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(RelayVerifier::new(trust)))
+        .with_no_client_auth();
+    config.resumption = Resumption::disabled();
+    config.enable_sni = false;
+    config.alpn_protocols = vec![ALPN_PUBLIC.to_vec()];
+    Arc::new(config)
+}
+
+/// The side of whoever reads from any web server: known by its name under one of the authorities
+/// in these certificates (PEM).
+///
+/// # Errors
+/// When there is none that can be used.
+///
+/// # Panics
+/// Never: the provider above has suites for TLS 1.3.
+pub fn public_client_config(authorities: &[u8]) -> Result<Arc<ClientConfig>, String> {
+    let mut roots = RootCertStore::empty();
+    for authority in CertificateDer::pem_slice_iter(authorities) {
+        // One that cannot be used is not trusted; the others still are.
+        let _unusable = authority.map(|authority| roots.add(authority));
+    }
+    if roots.is_empty() {
+        return Err("there is no certificate of an authority in it".to_owned());
+    }
+    let mut config = ClientConfig::builder_with_provider(Arc::new(provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .expect("the provider has suites for TLS 1.3")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![ALPN_PUBLIC.to_vec()];
+    Ok(Arc::new(config))
 }
 
 /// A desk's side.

@@ -9,6 +9,7 @@ use crate::journal::format::{Erasing, FIRST_BATCH, MARKS};
 use crate::journal::recover::follows;
 use crate::journal::scan::{self, Scanned};
 use crate::journal::segment::{self, Segment};
+use crate::journal::walk::Seen;
 use crate::journal::{Fault, Truncation};
 use crate::units::{Hash, JournalId};
 
@@ -55,6 +56,18 @@ pub fn check(dir: &Path, progress: &mut dyn FnMut(Progress)) -> Result<Summary, 
     check_on(&RealDisk::existing(dir), progress)
 }
 
+/// As [`check`], and shows every record to `look`.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_looking(
+    dir: &Path,
+    progress: &mut dyn FnMut(Progress),
+    look: &mut dyn FnMut(Seen<'_>),
+) -> Result<Summary, Vec<Fault>> {
+    check_all(&RealDisk::existing(dir), progress, look)
+}
+
 /// As [`check`], on any disk.
 ///
 /// # Errors
@@ -63,11 +76,22 @@ pub fn check_on(
     disk: &dyn Disk,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Summary, Vec<Fault>> {
+    check_all(disk, progress, &mut |_| ())
+}
+
+fn check_all(
+    disk: &dyn Disk,
+    progress: &mut dyn FnMut(Progress),
+    look: &mut dyn FnMut(Seen<'_>),
+) -> Result<Summary, Vec<Fault>> {
     let lock = disk
         .lock(false)
         .map_err(|e| vec![Fault::Io { doing: "lock", path: disk.path(), error: e.to_string() }])?;
-    let _lock = lock.ok_or_else(|| vec![Fault::InUse { path: disk.path() }])?;
+    let lock = lock.ok_or_else(|| vec![Fault::InUse { path: disk.path() }])?;
     let count = segment::list(disk).map_err(|fault| vec![fault])?.len() as u64;
+    if let Some(before) = lock.journal().filter(|_| count == 0) {
+        return Err(vec![segment::lost(&before)]);
+    }
 
     let mut summary = Summary::default();
     let mut faults = Vec::new();
@@ -97,7 +121,7 @@ pub fn check_on(
             progress(Progress { bytes, bytes_total, records: segment.header.first.0 });
         };
         let pair = Pair { segment, successor: segments.get(at + 1), erasing };
-        match pair.check(disk, &mut summary, &mut report) {
+        match pair.check(disk, &mut summary, &mut report, look) {
             Ok(scanned) => summary.add(segment, &scanned),
             Err(fault) => faults.push(fault),
         }
@@ -120,6 +144,7 @@ impl Pair<'_> {
         disk: &dyn Disk,
         summary: &mut Summary,
         report: &mut dyn FnMut(u64),
+        look: &mut dyn FnMut(Seen<'_>),
     ) -> Result<Scanned, Fault> {
         let segment = self.segment;
         let marks = segment.marks(disk)?;
@@ -131,11 +156,11 @@ impl Pair<'_> {
             if mark.sealed {
                 return Err(segment::missing(segment.header.number + 1, mark.next));
             }
-            return scan::scan(disk, segment, mark, None, self.erasing, report);
+            return scan::scan(disk, segment, mark, None, self.erasing, report, look);
         };
         follows(segment, successor)?;
         let end = successor.header.previous_end;
-        let scanned = scan::scan(disk, segment, mark, Some(end), self.erasing, report)?;
+        let scanned = scan::scan(disk, segment, mark, Some(end), self.erasing, report, look)?;
         let link = scanned.link(segment);
         if link != successor.header.previous || scanned.next != successor.header.first {
             return Err(Fault::Damaged {

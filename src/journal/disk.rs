@@ -4,11 +4,13 @@
 //! one of these functions; nothing else in `journal/` touches a file.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{DirBuilderExt as _, FileExt, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use crate::units::JournalId;
 
 /// One directory of files.
 pub trait Disk: Send + Sync + fmt::Debug {
@@ -59,17 +61,36 @@ pub trait Disk: Send + Sync + fmt::Debug {
     fn lock(&self, exclusive: bool) -> io::Result<Option<Lock>>;
 }
 
-/// A held lock.
+/// A held lock. Its file names the journal that is kept beside it, so that a journal whose segments
+/// are gone is not taken for one that never was.
 #[derive(Debug)]
 pub struct Lock {
     /// Unlocks when closed. `None` where there is nothing to lock.
-    _file: Option<File>,
+    file: Option<File>,
 }
 
 impl Lock {
     /// A lock on nothing, for disks that only one can see.
     pub fn nothing() -> Self {
-        Self { _file: None }
+        Self { file: None }
+    }
+
+    /// The journal that was last open for writing here, if there was one.
+    pub(super) fn journal(&self) -> Option<String> {
+        let mut name = [0; 64];
+        let len = self.file.as_ref()?.read_at(&mut name, 0).ok()?;
+        let name = std::str::from_utf8(name.get(..len)?).ok()?.trim();
+        (!name.is_empty()).then(|| name.to_owned())
+    }
+
+    /// Notes that this journal is kept here. Only a hint; none where it cannot be written.
+    pub(super) fn note(&self, journal: JournalId) {
+        let name = format!("{journal}\n");
+        if let Some(file) = &self.file
+            && self.journal().as_deref() != Some(name.trim())
+        {
+            let _hint = file.write_all_at(name.as_bytes(), 0);
+        }
     }
 }
 
@@ -116,12 +137,12 @@ pub struct RealDisk {
 const LOCK: &str = "lock";
 
 impl RealDisk {
-    /// The directory `dir`, which is made (durably) if need be.
+    /// The directory `dir`, which is made (durably, for its owner alone) if need be.
     ///
     /// # Errors
     /// What the operating system says.
     pub fn create(dir: &Path) -> io::Result<Self> {
-        fs::create_dir_all(dir)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
         if let Some(parent) = dir.parent().filter(|p| !p.as_os_str().is_empty()) {
             File::open(parent)?.sync_all()?;
         }
@@ -151,7 +172,8 @@ impl Disk for RealDisk {
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
         let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create_new(true).open(self.dir.join(name))?;
+        options.read(true).write(true).create_new(true).mode(0o600);
+        let file = options.open(self.dir.join(name))?;
         Ok(Arc::new(RealFile(file)))
     }
 
@@ -176,7 +198,8 @@ impl Disk for RealDisk {
         let path = self.dir.join(LOCK);
         let (file, got) = if exclusive {
             let mut options = OpenOptions::new();
-            let file = options.read(true).write(true).create(true).truncate(false).open(path)?;
+            options.read(true).write(true).create(true).truncate(false).mode(0o600);
+            let file = options.open(path)?;
             let got = file.try_lock();
             (file, got)
         } else {
@@ -191,7 +214,7 @@ impl Disk for RealDisk {
             (file, got)
         };
         match got {
-            Ok(()) => Ok(Some(Lock { _file: Some(file) })),
+            Ok(()) => Ok(Some(Lock { file: Some(file) })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error),
         }

@@ -5,6 +5,7 @@
 //! are specified in `format.rs`.
 
 mod check;
+mod copy;
 pub mod disk;
 pub mod file;
 mod format;
@@ -15,9 +16,11 @@ mod scan;
 mod segment;
 mod walk;
 
-pub use check::{Progress, Summary, check, check_on};
+pub use check::{Progress, Summary, check, check_looking, check_on};
+pub use copy::{Judge, Objection, ReadBatch, Survey, Target, claimed_next, copy, survey};
 pub use file::{FileJournal, Opened, Options};
 pub use memory::MemoryJournal;
+pub use walk::Seen;
 
 use std::sync::Arc;
 

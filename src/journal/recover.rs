@@ -30,6 +30,9 @@ pub(super) fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(FileJournal
     }
     let numbers = segment::list(&*disk)?;
     let created = numbers.is_empty();
+    if let Some(before) = lock.journal().filter(|_| created) {
+        return Err(segment::lost(&before));
+    }
     let mut full = Vec::new();
     let (before, last) = if created {
         (None, make_first(&*disk, &options)?)
@@ -41,8 +44,8 @@ pub(super) fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(FileJournal
     if marks.newest.sealed {
         return Err(segment::missing(last.header.number + 1, marks.newest.next));
     }
-    let scanned =
-        scan::scan(&*disk, &last, &marks.newest, None, marks.newest.erasing, &mut |_| ())?;
+    let mark = &marks.newest;
+    let scanned = scan::scan(&*disk, &last, mark, None, mark.erasing, &mut |_| (), &mut |_| ())?;
     let repair = Repair { disk: &*disk, last: &last, marks: &marks, scanned: &scanned };
     let unsealed = before.map(|before| repair.before(before)).transpose()?.flatten();
     let marked = repair.tail()?;
@@ -69,6 +72,7 @@ pub(super) fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(FileJournal
         suspect,
         segment: last,
     };
+    lock.note(tail.segment.header.journal);
     let mut journal = FileJournal {
         shared: Arc::new(Shared::new(tail.segment.header.journal, disk, view)),
         options,

@@ -12,7 +12,7 @@ use crate::journal::format::{
     BATCH_HEADER, BATCH_MAGIC, BatchHeader, Erasing, FIRST_BATCH, Link, Mark, Place, Sha256,
 };
 use crate::journal::segment::Segment;
-use crate::journal::walk::{self, Bad, Before, Stop, Window, all_zero};
+use crate::journal::walk::{self, Bad, Before, Seen, Stop, Window, all_zero};
 use crate::journal::{Fault, Truncation};
 use crate::units::Index;
 
@@ -48,7 +48,7 @@ impl Scanned {
 
 /// Goes through `segment`. `successor_end` is where the next segment says that this one ends.
 /// `erasing` is a body that may be half zeroed, in whatever segment. `progress` hears the offset
-/// now and then.
+/// now and then; `look` is shown every record.
 pub(super) fn scan(
     disk: &dyn Disk,
     segment: &Segment,
@@ -56,8 +56,9 @@ pub(super) fn scan(
     successor_end: Option<u64>,
     erasing: Option<Erasing>,
     progress: &mut dyn FnMut(u64),
+    look: &mut dyn FnMut(Seen<'_>),
 ) -> Result<Scanned, Fault> {
-    scan_bytes(segment, mark, successor_end, erasing, progress)
+    scan_bytes(segment, mark, successor_end, erasing, progress, look)
         .map_err(|stop| stop.fault(&disk.path(), &segment.name))
 }
 
@@ -67,6 +68,7 @@ fn scan_bytes(
     successor_end: Option<u64>,
     erasing: Option<Erasing>,
     progress: &mut dyn FnMut(u64),
+    look: &mut dyn FnMut(Seen<'_>),
 ) -> Result<Scanned, Stop> {
     let header = &segment.header;
     let limit = successor_end.unwrap_or(header.size).min(header.size);
@@ -96,7 +98,7 @@ fn scan_bytes(
             offset: if found.last.is_some() { link.offset } else { 0 },
         };
         let bodies = walk::Bodies { proven: at < proven_to, erasing };
-        match walk::verify(&mut window, segment.place, at, &before, &bodies) {
+        match walk::verify(&mut window, segment.place, at, &before, &bodies, look) {
             Ok(batch) => {
                 let link = Link {
                     id: batch.header.id,
@@ -151,7 +153,7 @@ fn check_mark(segment: &Segment, mark: &Mark, found: &Scanned) -> Result<(), Sto
 }
 
 /// Whether a batch header that holds follows `offset`: it would prove what is there committed.
-fn proof_after(segment: &Segment, offset: u64) -> io::Result<bool> {
+pub(super) fn proof_after(segment: &Segment, offset: u64) -> io::Result<bool> {
     let size = segment.header.size;
     let mut window = Window::new(&*segment.file, size);
     let mut from = offset + 8;

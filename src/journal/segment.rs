@@ -241,6 +241,16 @@ pub(super) fn list(disk: &dyn Disk) -> Result<Vec<u64>, Fault> {
     Ok(numbers)
 }
 
+/// The fault of a journal of which nothing is left but its name.
+pub(super) fn lost(journal: &str) -> Fault {
+    Fault::Damaged {
+        file: file_name(0),
+        offset: 0,
+        index: Index(0),
+        what: format!("the file is missing, and journal {journal} was here"),
+    }
+}
+
 /// The fault of a segment that should be there.
 pub(super) fn missing(number: u64, index: Index) -> Fault {
     Fault::Damaged {

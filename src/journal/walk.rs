@@ -260,13 +260,23 @@ pub(super) struct Bodies {
     pub(super) erasing: Option<u64>,
 }
 
-/// Checks every byte of the batch at `offset`.
+/// Something that holds and that whoever checks may look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen<'a> {
+    /// A record.
+    Record(Index, &'a [u8]),
+    /// The body of the record before has been erased.
+    Erased(Index),
+}
+
+/// Checks every byte of the batch at `offset`, and shows its records to `look`.
 pub(super) fn verify(
     window: &mut Window<'_>,
     place: Place,
     offset: u64,
     before: &Before,
     bodies: &Bodies,
+    look: &mut dyn FnMut(Seen<'_>),
 ) -> Result<Verified, Stop> {
     let header = header(window, place, offset, before.next)?;
     let follows = header.previous == before.id
@@ -287,12 +297,16 @@ pub(super) fn verify(
         if let Some(bytes) = window.get(at, frame.body_at - at)? {
             hash.update(bytes);
         }
+        if let Some(record) = window.get(frame.record_at, frame.record_len)? {
+            look(Seen::Record(frame.index, record));
+        }
         let halved = bodies.proven && bodies.erasing == Some(frame.body_at);
         if halved || matches!(body(window, place, &frame)?, BodyState::Erased) {
             if !bodies.proven {
                 return bad(frame.body_at, frame.index, "the checksum of the body does not hold");
             }
             erased += 1;
+            look(Seen::Erased(frame.index));
         }
         let used = frame.body_at + frame.body_len;
         if !window.get(used, frame.end - used)?.is_some_and(all_zero) {

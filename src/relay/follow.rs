@@ -10,7 +10,6 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::commit::Work;
-use super::state::Enclosure;
 use super::{Error, Relay};
 use crate::codec::{self, Record};
 use crate::rules::command::Command;
@@ -57,13 +56,23 @@ pub struct Follower {
     news: watch::Receiver<DeskIndex>,
     stopped: watch::Receiver<bool>,
     beat: Duration,
+    /// What lies before the cursor has been looked at.
+    begun: bool,
 }
 
 impl Follower {
     pub(super) fn new(relay: Relay, desk: DeskId, from: DeskIndex, beat: Duration) -> Self {
         let news = relay.shared.recent.subscribe(&desk);
         let stopped = relay.shared.stopped();
-        Self { relay, desk, next: from, ready: VecDeque::new(), news, stopped, beat }
+        relay.shared.clocks.join(&desk);
+        Self { relay, desk, next: from, ready: VecDeque::new(), news, stopped, beat, begun: false }
+    }
+
+    /// The time at the desk, now.
+    #[must_use]
+    pub fn told(self, time: Timestamp) -> Self {
+        self.relay.shared.clocks.told(&self.desk, time, self.relay.clock.boot_ms());
+        self
     }
 
     /// The next item; waits for it, and answers a beat when nothing came for the beat time.
@@ -71,6 +80,10 @@ impl Follower {
     /// # Errors
     /// `Stopped` when the relay stops, `Fault` when the disk cannot be read.
     pub async fn next(&mut self) -> Result<Item, Error> {
+        if !self.begun {
+            self.note_earlier_offers().await?;
+            self.begun = true;
+        }
         loop {
             if let Some(record) = self.ready.front().map(Arc::clone) {
                 self.note_offer(&record).await?;
@@ -105,21 +118,53 @@ impl Follower {
     /// Of all streams together only so many notes wait, so that catching up takes no room from
     /// those who submit.
     async fn note_offer(&self, record: &Record) -> Result<(), Error> {
-        let Kind::Accepted(statement) = &record.event.kind else { return Ok(()) };
-        let message = statement.message;
-        if statement.to != self.desk || statement.act.is_machine() || !self.is_news(message) {
+        let (Kind::Accepted(statement) | Kind::EmbargoEnded(statement)) = &record.event.kind else {
+            return Ok(());
+        };
+        if statement.to != self.desk || statement.act.is_machine() {
+            return Ok(());
+        }
+        self.enqueue_offer(statement.message).await
+    }
+
+    /// What lies before the cursor has reached the desk, or it would not ask for what comes after
+    /// it: if a crash lost the note of such an offer, it is made now.
+    async fn note_earlier_offers(&self) -> Result<(), Error> {
+        let published = self.relay.published();
+        let waiting: Vec<_> = published
+            .state()
+            .undelivered(&self.desk)
+            .filter(|(_, message)| self.is_news(*message))
+            .collect();
+        let Some(before) = self.next.0.checked_sub(1).filter(|_| !waiting.is_empty()) else {
+            return Ok(());
+        };
+        self.relay.wait_for_tables(published.next_index()).await?;
+        let (relay, desk) = (self.relay.clone(), self.desk.clone());
+        let place = tokio::task::spawn_blocking(move || {
+            relay.tables()?.desk_records(&desk, DeskIndex(before), 1).map_err(Error::fault)
+        })
+        .await
+        .map_err(|_| Error::Fault("reading records failed".to_owned()))??;
+        let Some((_, newest)) = place.first() else { return Ok(()) };
+        for (_, message) in waiting.into_iter().filter(|(index, _)| index <= newest) {
+            self.enqueue_offer(message).await?;
+        }
+        Ok(())
+    }
+
+    async fn enqueue_offer(&self, message: MessageId) -> Result<(), Error> {
+        if !self.is_news(message) {
             return Ok(());
         }
         let notes = Arc::clone(&self.relay.shared.notes);
         let permit = notes.acquire_owned().await.map_err(|_| Error::Stopped)?;
-        let mut permit = Some(permit);
+        let note = Work::own(Command::NoteOffer { message });
+        let mut work = Box::new(Work { permit: Some(permit), ..note });
         loop {
-            let command = Command::NoteOffer { message };
-            let enclosure = Enclosure::default();
-            let work = Work { command, enclosure, reply: None, permit: permit.take() };
-            match self.relay.try_enqueue(work) {
+            match self.relay.try_enqueue(*work) {
                 Ok(()) => return Ok(()),
-                Err((Error::Busy, work)) => permit = work.permit,
+                Err((Error::Busy, back)) => work = back,
                 Err((error, _)) => return Err(error),
             }
             tokio::time::sleep(FULL_PAUSE).await;
@@ -152,6 +197,12 @@ impl Follower {
         tokio::task::spawn_blocking(move || relay.read_desk(&desk, from, READ_AHEAD))
             .await
             .map_err(|_| Error::Fault("reading records failed".to_owned()))?
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.relay.shared.clocks.leave(&self.desk);
     }
 }
 

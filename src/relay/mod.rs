@@ -4,20 +4,31 @@
 //! for keys that open bodies: there are none here.
 //!
 //! ```text
-//! submit -> verify (blocking pool) -> queue -> commit thread -> journal -> published state
+//! submit -> verify (caller's thread) -> queue -> commit thread -> journal -> published state
 //!                                                                  |-> recent -> followers
-//!                                                                  `-> tables thread -> sled
+//!                                                                  |-> tables thread -> sled
+//!                                                                  `-> publisher -> files
 //! ```
 
 mod clock;
+mod clocks;
 mod commit;
+mod directory;
 mod follow;
+mod guard;
+mod heads;
+mod incarnation;
 mod open;
+mod publish;
+mod receipt;
 mod recent;
 mod shared;
+mod signers;
 mod slot;
 mod state;
 mod tables_thread;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError};
@@ -26,19 +37,26 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 pub use clock::{Clock, SystemClock};
+pub use directory::{DirectoryFollower, DirectoryItem, DirectoryRecord};
 pub use follow::{DeskRecord, Follower, Item};
-pub use open::{OpenError, Options, Running};
+pub use guard::Told;
+pub use heads::{Cosignature, Heads, LINES_MAX, PublicHead, Standing};
+pub use open::{DUE_AFTER_START_MS, OpenError, Options, Running};
+pub use publish::{Mark, MarkFault, PublishOptions, Publisher, last_published};
+pub use receipt::{Proof, Receipt};
+pub use signers::{NotPinned, Seeds, Signers, Unsigned};
 pub use state::Published;
 
 use crate::codec;
-use crate::envelope::{Envelope, Malformed};
+use crate::envelope::{self, Envelope, Malformed, Statement};
 use crate::journal::{Body, Reader};
-use crate::rules::Refusal;
-use crate::rules::command::{Command, ErasureReason};
+use crate::rules::command::{ClockWitness, Command, ErasureReason};
+use crate::rules::{Kind, Refusal};
 use crate::tables::Tables;
 use crate::units::{Caller, DeskId, DeskIndex, Index, MessageId, Timestamp};
 
-use commit::{Job, Work};
+use commit::{Job, Pad, Settled, Work};
+use guard::Guard;
 use shared::Shared;
 use slot::Slot;
 use state::Enclosure;
@@ -72,6 +90,10 @@ pub enum Error {
     /// The disk is full; nothing was recorded; try again later.
     #[error("the relay's disk is full")]
     Full,
+    /// The logs are not signed now, so that no receipt can be given: try again. Whether the
+    /// statement is recorded is told by the answer to the same statement later.
+    #[error("the relay signs nothing now: {0}")]
+    Held(String),
     /// The relay is stopping or has stopped; what became of the command is unknown: ask again.
     #[error("the relay has stopped")]
     Stopped,
@@ -86,8 +108,9 @@ impl Error {
     }
 }
 
-/// The outcome of a command; the same for every repeat of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The outcome of a command; the same for every repeat of it, but for the head that its receipt
+/// leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Submitted {
     /// Its record.
     pub index: Index,
@@ -95,6 +118,21 @@ pub struct Submitted {
     pub time: Timestamp,
     /// True when it was already on record.
     pub repeat: bool,
+    /// The proof that it is; only for what a desk says, and none without keys of the logs.
+    pub receipt: Option<Receipt>,
+}
+
+/// A body that a record has or had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BodyPlace {
+    /// The record.
+    pub index: Index,
+    /// The statement whose body it is.
+    pub statement: Box<Statement>,
+    /// Its size, in bytes.
+    pub bytes: u32,
+    /// It has been erased.
+    pub erased: bool,
 }
 
 /// A handle to the relay.
@@ -107,6 +145,9 @@ pub struct Relay {
     clock: Arc<dyn Clock>,
     signed_genesis: Arc<Vec<u8>>,
     envelope_bytes_max: usize,
+    signers: Option<Arc<Signers>>,
+    /// What keeps an older store from signing; none without keys.
+    guard: Option<Arc<Guard>>,
     started: Timestamp,
     /// What was on record when the relay was opened.
     opened_at: Index,
@@ -124,10 +165,9 @@ impl Relay {
             let (bytes, max) = (bytes as u64, self.envelope_bytes_max as u64);
             return Err(Error::TooLarge { bytes, max });
         }
-        let (published, now) = (self.published(), self.clock.wall());
-        let envelope = tokio::task::spawn_blocking(move || verify(&published, envelope, now))
-            .await
-            .map_err(|_| Error::Fault("verifying failed".to_owned()))??;
+        // On the spot: an Ed25519 signature takes less than handing it to another thread and back,
+        // and those who call are on several threads already.
+        let envelope = verify(&self.published(), envelope, self.clock.wall())?;
         let body = if envelope.statement.act.is_machine() {
             Vec::new()
         } else {
@@ -138,30 +178,67 @@ impl Relay {
             statement: Box::new(envelope.statement),
         };
         let Envelope { header, signatures, .. } = envelope;
-        let enclosure = Enclosure { header, signatures, body, signed_genesis: None };
-        self.settle(command, enclosure).await
+        let enclosure = Enclosure { header, signatures, body, signed: None };
+        self.settle_with_receipt(command, enclosure).await
     }
 
     /// Erases the body of a statement: the erasure is a record, then the bytes are zeroed.
     ///
     /// # Errors
     /// See [`Error`].
-    pub async fn erase(&self, index: Index, reason: ErasureReason) -> Result<Submitted, Error> {
-        let relay = self.clone();
-        let record = tokio::task::spawn_blocking(move || relay.read_record(index))
-            .await
-            .map_err(|_| Error::Fault("reading failed".to_owned()))??;
-        let crate::rules::event::Kind::Accepted(statement) = &record.event.kind else {
-            return Err(Error::Fault(format!("record {index} has no body")));
-        };
-        let message = statement.message;
-        let command = Command::EraseBody { index, message, reason };
-        self.settle(command, Enclosure::default()).await
+    pub async fn erase(
+        &self,
+        place: &BodyPlace,
+        reason: ErasureReason,
+    ) -> Result<Submitted, Error> {
+        let BodyPlace { index, statement, .. } = place;
+        let command = Command::EraseBody { index: *index, message: statement.message, reason };
+        self.settle(command, Enclosure::default()).await.map(Settled::without_receipt)
     }
 
-    async fn settle(&self, command: Command, enclosure: Enclosure) -> Result<Submitted, Error> {
+    /// The body of a record, erased or not; none where there never was one. Blocks.
+    ///
+    /// # Errors
+    /// `Fault` when the record is not there or cannot be read.
+    pub fn body_place(&self, index: Index) -> Result<Option<BodyPlace>, Error> {
+        let record = self.read_record(index)?;
+        let Kind::Accepted(statement) = record.event.kind else { return Ok(None) };
+        if record.body_len == 0 {
+            return Ok(None);
+        }
+        let stored = self.reader.read(index, 1, 0).map_err(Error::fault)?;
+        let erased = stored.first().is_some_and(|stored| stored.body == Body::Erased);
+        Ok(Some(BodyPlace { index, statement, bytes: record.body_len, erased }))
+    }
+
+    /// The operator says that the wall clock is right. False when nobody doubted it.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn confirm_clock(&self) -> Result<bool, Error> {
+        let command = Command::ConfirmClock { by: ClockWitness::Operator };
+        Ok(!self.settle(command, Enclosure::default()).await?.repeat)
+    }
+
+    /// As `settle`, and the receipt for it: of what is new at the head of its batch, of what was on
+    /// record at the newest.
+    async fn settle_with_receipt(
+        &self,
+        command: Command,
+        enclosure: Enclosure,
+    ) -> Result<Submitted, Error> {
+        let settled = self.settle(command, enclosure).await?;
+        let receipt = match (self.signers.as_deref(), &settled.place) {
+            (None, _) => None,
+            (Some(signers), Some(place)) => Some(place.receipt(signers)?),
+            (Some(_), None) => Some(self.receipt_of(settled.index).await?),
+        };
+        Ok(Submitted { receipt, ..settled.without_receipt() })
+    }
+
+    async fn settle(&self, command: Command, enclosure: Enclosure) -> Result<Settled, Error> {
         let (reply, answer) = oneshot::channel();
-        self.enqueue(Work { command, enclosure, reply: Some(reply), permit: None })?;
+        self.enqueue(Work { enclosure, reply: Some(reply), ..Work::own(command) })?;
         answer.await.unwrap_or(Err(Error::Stopped))
     }
 
@@ -170,16 +247,51 @@ impl Relay {
     }
 
     /// As `enqueue`, and gives the work back when it was not taken.
-    fn try_enqueue(&self, work: Work) -> Result<(), (Error, Box<Work>)> {
+    fn try_enqueue(&self, mut work: Work) -> Result<(), (Error, Box<Work>)> {
+        if !self.make_room(&mut work) {
+            return Err((Error::Busy, Box::new(work)));
+        }
         let back = |job: Job, error: Error| match job {
             Job::Command(work) => Err((error, work)),
-            Job::Stop => unreachable!("a command was sent"),
+            Job::Stop | Job::Look(_) | Job::Pad(_) => unreachable!("a command was sent"),
         };
         match self.jobs.try_send(Job::Command(Box::new(work))) {
             Ok(()) => Ok(()),
             Err(TrySendError::Full(job)) => back(job, Error::Busy),
             Err(TrySendError::Disconnected(job)) => back(job, Error::Stopped),
         }
+    }
+
+    /// Takes room for the body in the queue; false when there is not enough.
+    fn make_room(&self, work: &mut Work) -> bool {
+        let bytes = u32::try_from(work.enclosure.bytes()).unwrap_or(u32::MAX);
+        if bytes > 0 && work.permit.is_none() {
+            let room = Arc::clone(&self.shared.room).try_acquire_many_owned(bytes);
+            work.permit = room.ok();
+        }
+        bytes == 0 || work.permit.is_some()
+    }
+
+    /// Has the commit thread look at the clock now, and waits until what was due is on disk; of
+    /// very much, a part. For those who move the clock: otherwise it looks five times a second.
+    ///
+    /// # Errors
+    /// `Busy`, `Stopped`.
+    pub async fn look_at_the_clock(&self) -> Result<(), Error> {
+        let (answer, looked) = oneshot::channel();
+        self.jobs.try_send(Job::Look(answer)).map_err(|error| match error {
+            TrySendError::Full(_) => Error::Busy,
+            TrySendError::Disconnected(_) => Error::Stopped,
+        })?;
+        looked.await.map_err(|_| Error::Stopped)
+    }
+
+    /// Has what the traffic log has grown by since it had `since` leaves filled up to a power of
+    /// two, of very much a part, and gives the state at the end of that batch. Blocks.
+    fn pad(&self, since: u64) -> Result<Arc<Published>, Error> {
+        let (done, padded) = oneshot::channel();
+        self.jobs.send(Job::Pad(Pad { since, done })).map_err(|_| Error::Stopped)?;
+        padded.blocking_recv().map_err(|_| Error::Stopped)
     }
 
     /// The committed state.
@@ -228,6 +340,10 @@ impl Relay {
     /// `Stopped`.
     pub async fn wait_for_tables(&self, next: Index) -> Result<(), Error> {
         let mut tables = self.shared.tables();
+        if *tables.borrow() >= next {
+            return Ok(());
+        }
+        self.shared.hurry_tables();
         let mut stopped = self.shared.stopped();
         tokio::select! {
             reached = tables.wait_for(|at| *at >= next) => {
@@ -253,6 +369,16 @@ impl Relay {
     /// The genesis, as signed.
     pub fn signed_genesis(&self) -> &[u8] {
         &self.signed_genesis
+    }
+
+    /// The keys that sign the logs, where there are any.
+    pub fn signers(&self) -> Option<&Arc<Signers>> {
+        self.signers.as_ref()
+    }
+
+    /// The published heads of the logs.
+    pub fn heads(&self) -> &Heads {
+        &self.shared.heads
     }
 
     /// The relay's clock.
@@ -316,8 +442,12 @@ fn verify(published: &Published, envelope: Envelope, now: Timestamp) -> Result<E
         .message(&statement.from, statement.message)
         .is_some_and(|message| message.header == statement.header);
     if !known {
+        envelope::check_known(&envelope.header).map_err(|Malformed { field, why }| {
+            Error::Malformed(Malformed { field: format!("envelope.{field}"), why })
+        })?;
         let key = state.directory().signing_key(statement, now).map_err(Error::Refused)?;
-        envelope.verify(key).map_err(|_| Error::BadSignature)?;
+        let approver = state.directory().approving_key(statement, now).map_err(Error::Refused)?;
+        envelope.verify(key, approver).map_err(|_| Error::BadSignature)?;
     }
     Ok(envelope)
 }

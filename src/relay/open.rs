@@ -2,7 +2,8 @@
 //!
 //! Not for configuration files (see `config`).
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
@@ -10,12 +11,14 @@ use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 use tracing::{info, warn};
 
-use super::clock::{Clock, StepWatch};
+use super::clock::{Clock, Timekeeper};
 use super::commit::{Committer, Work, batch_bytes_max};
+use super::guard::Guard;
 use super::shared::Shared;
+use super::signers::{NotPinned, Signers};
 use super::slot::Slot;
 use super::state::{Enclosure, Published, Snapshot, World};
-use super::tables_thread::TablesThread;
+use super::tables_thread::{SNAPSHOT_EVERY, SNAPSHOT_EVERY_IF_BUSY, TablesThread};
 use super::{Error, Relay};
 use crate::codec::{self, Record};
 use crate::envelope::genesis::{self, Genesis};
@@ -24,11 +27,15 @@ use crate::journal::{self, FileJournal, Journal, Reader, Stored, Truncation};
 use crate::rules::command::Command;
 use crate::rules::event::Kind;
 use crate::tables::{self, Tables};
-use crate::units::{Hash, Index};
+use crate::tlog::Policy;
+use crate::units::{Hash, Index, MINUTE_MS};
 
 /// Commands that may wait for the commit thread: four full batches. More would only wait longer
 /// than a caller's patience; they are told to try again.
 const QUEUE_MAX: usize = 1_024;
+/// After a start no deadline passes for so long: the desks that come back tell first whether the
+/// relay's clock is right.
+pub const DUE_AFTER_START_MS: i64 = 10_000;
 /// Records read at once during replay.
 const REPLAY_RECORDS: usize = 4_096;
 /// Bytes read at once during replay.
@@ -47,6 +54,11 @@ pub struct Options {
     pub envelope_bytes_max: usize,
     /// The pinned hash of the genesis.
     pub genesis_hash: Hash,
+    /// The keys that sign the heads of the logs. Without them no receipt is given: only for tests
+    /// of other things, and for measuring what receipts cost.
+    pub signers: Option<Arc<Signers>>,
+    /// By which a published head counts as witnessed. None: by the one that the genesis states.
+    pub policy: Option<Policy>,
 }
 
 /// Why a relay cannot be opened.
@@ -58,6 +70,9 @@ pub enum OpenError {
     /// The journal.
     #[error("the journal: {0}")]
     Journal(journal::Fault),
+    /// What tells a plain restart from a restored store cannot be read or written.
+    #[error("the incarnation of the store: {0}")]
+    Incarnation(std::io::Error),
     /// The tables could be neither opened nor made anew.
     #[error("the tables: {0}")]
     Tables(tables::Fault),
@@ -72,6 +87,9 @@ pub enum OpenError {
     /// The first commands could not be committed.
     #[error("founding: {0}")]
     Founding(Error),
+    /// A key of the logs is none of theirs.
+    #[error("{0}")]
+    LogKey(NotPinned),
 }
 
 /// A relay's threads. Dropping it does not stop them; [`Running::join`] does.
@@ -123,20 +141,42 @@ impl Relay {
         signed_genesis: &[u8],
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, Running), OpenError> {
+        // Before anything is made on the disk.
         let genesis = check_genesis(signed_genesis, options.genesis_hash)?;
-        let (mut journal, opened) =
-            FileJournal::open(&options.directory.join("journal"), options.journal)
-                .map_err(OpenError::Journal)?;
+        let (journal, opened) = open_journal(options)?;
+        let guard = post_guard(&journal, options, &genesis)?;
+        let (mut relay, running) =
+            Self::open_on(Box::new(journal), opened.truncation, options, signed_genesis, clock)?;
+        relay.guard = guard;
+        Ok((relay, running))
+    }
+
+    /// As [`Relay::open`], on a journal that is already open, from which a torn tail may have been
+    /// cut off. Blocks while it replays.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open_on(
+        mut journal: Box<dyn Journal>,
+        truncation: Option<Truncation>,
+        options: &Options,
+        signed_genesis: &[u8],
+        clock: Arc<dyn Clock>,
+    ) -> Result<(Self, Running), OpenError> {
+        let genesis = check_genesis(signed_genesis, options.genesis_hash)?;
         let reader = journal.reader();
         let table_options =
             tables::Options { cache_bytes: options.tables_cache_bytes, journal: journal.id() };
         let (tables, rebuilt_because) = open_tables(options, &table_options, reader.as_ref())?;
         check_founder(reader.as_ref(), &genesis)?;
-        let (world, snapshot) = replay(&tables, &mut journal, reader.as_ref())?;
+        let (world, snapshot) = replay(&tables, &mut *journal, reader.as_ref())?;
+        check_log_keys(options, &world)?;
         let opened_at = world.next;
         let founded = opened_at > Index(0);
+        let in_doubt = world.rules.clock_in_doubt().then_some(world.time);
 
-        let shared = Arc::new(Shared::new(Published::new(world), tables.cursor()));
+        let policy = options.policy.clone().unwrap_or_else(|| genesis::default_policy(&genesis));
+        let shared = Arc::new(Shared::new(Published::new(world), tables.cursor(), policy));
         let slot = Arc::new(Slot::new(tables));
         let (jobs, queue) = sync_channel(QUEUE_MAX);
         shared.note_sync(clock.boot_ms());
@@ -148,22 +188,32 @@ impl Relay {
             clock: Arc::clone(&clock),
             signed_genesis: Arc::new(signed_genesis.to_vec()),
             envelope_bytes_max: options.envelope_bytes_max,
+            signers: options.signers.clone(),
+            guard: None,
             started: clock.wall(),
             opened_at,
         };
         let committer = Committer {
-            journal: Box::new(journal),
+            decide: crate::rules::decide,
+            journal,
             jobs: queue,
+            looks: Vec::new(),
+            pads: Vec::new(),
             shared: Arc::clone(&shared),
-            steps: StepWatch::new(clock.as_ref()),
+            keeper: Timekeeper::new(clock.as_ref(), in_doubt),
+            due_from_boot_ms: clock.boot_ms().saturating_add(DUE_AFTER_START_MS),
             last_sync_boot_ms: clock.boot_ms(),
             clock,
             random: aws_lc_rs::rand::SystemRandom::new(),
-            held: None,
             marked: false,
             batch_bytes_max: batch_bytes_max(options.journal.segment_bytes),
+            owed: BTreeSet::new(),
+            full: false,
+            signers: options.signers.clone(),
         };
         let tables_thread = TablesThread {
+            snapshot_every: SNAPSHOT_EVERY,
+            snapshot_every_if_busy: SNAPSHOT_EVERY_IF_BUSY,
             slot,
             directory: options.directory.join("tables"),
             options: table_options,
@@ -171,18 +221,14 @@ impl Relay {
             shared,
             snapshot,
         };
-        let ending = Ending(Arc::clone(&tables_thread.shared));
         let running = Running {
             relay: relay.clone(),
-            commit: spawn("commit", move || {
-                let _said_even_in_a_panic = ending;
-                committer.run()
-            }),
+            commit: spawn_commit(committer),
             tables: spawn("tables", move || tables_thread.run()),
-            truncation: opened.truncation.clone(),
+            truncation: truncation.clone(),
             rebuilt_because,
         };
-        if let Err(error) = relay.first_commands(founded, genesis, opened.truncation) {
+        if let Err(error) = relay.first_commands(founded, genesis, truncation) {
             // The threads are stopped before the directory is given up.
             let _also = running.join();
             return Err(OpenError::Founding(error));
@@ -198,9 +244,15 @@ impl Relay {
         truncation: Option<Truncation>,
     ) -> Result<(), Error> {
         if !founded {
-            let signed_genesis = Some(self.signed_genesis.to_vec());
-            let enclosure = Enclosure { signed_genesis, ..Enclosure::default() };
+            let signed = Some(self.signed_genesis.to_vec());
+            let enclosure = Enclosure { signed, ..Enclosure::default() };
             self.settle_blocking(Command::Found(Box::new(genesis)), enclosure)?;
+        }
+        let back_ms = self.clock.wall().since_ms(self.published().time());
+        if founded && back_ms < -MINUTE_MS {
+            warn!(back_ms, "the wall clock is before the newest record; deadlines are held");
+            let command = Command::NoteClockStep { step_ms: back_ms };
+            self.settle_blocking(command, Enclosure::default())?;
         }
         if let Some(cut) = truncation {
             warn!(
@@ -218,7 +270,7 @@ impl Relay {
 
     fn settle_blocking(&self, command: Command, enclosure: Enclosure) -> Result<(), Error> {
         let (reply, answer) = oneshot::channel();
-        self.enqueue(Work { command, enclosure, reply: Some(reply), permit: None })?;
+        self.enqueue(Work { enclosure, reply: Some(reply), ..Work::own(command) })?;
         answer.blocking_recv().unwrap_or(Err(Error::Stopped)).map(|_| ())
     }
 }
@@ -248,6 +300,50 @@ fn check_genesis(signed: &[u8], pinned: Hash) -> Result<Genesis, OpenError> {
     Ok(genesis)
 }
 
+/// Tables are only ever made from a journal: where they are and it is not, it was lost, and a new
+/// one would look as if nothing had ever been said.
+fn check_not_lost(options: &Options, journal: &Path) -> Result<(), OpenError> {
+    if journal.exists() || !options.directory.join("tables").exists() {
+        return Ok(());
+    }
+    Err(OpenError::Journal(journal::Fault::Damaged {
+        file: journal.display().to_string(),
+        offset: 0,
+        index: Index(0),
+        what: "the directory is missing, and the tables that were made from it are there"
+            .to_owned(),
+    }))
+}
+
+fn open_journal(options: &Options) -> Result<(FileJournal, journal::Opened), OpenError> {
+    let directory = options.directory.join("journal");
+    check_not_lost(options, &directory)?;
+    let (journal, opened) =
+        FileJournal::open(&directory, options.journal).map_err(OpenError::Journal)?;
+    if opened.mark_repaired {
+        warn!(
+            directory = %directory.display(),
+            "a copy of a commit mark did not hold and was written again: a crash, or a bad disk"
+        );
+    }
+    Ok((journal, opened))
+}
+
+/// Before anything can be signed.
+fn post_guard(
+    journal: &FileJournal,
+    options: &Options,
+    genesis: &Genesis,
+) -> Result<Option<Arc<Guard>>, OpenError> {
+    let Some(signers) = &options.signers else { return Ok(None) };
+    let of_genesis = || genesis::default_policy(genesis);
+    let policy = options.policy.clone().unwrap_or_else(of_genesis);
+    let is_new = journal.next_index() == Index(0);
+    Guard::post(&options.directory, journal.id(), is_new, (signers, &policy))
+        .map(Some)
+        .map_err(OpenError::Incarnation)
+}
+
 fn open_tables(
     options: &Options,
     table_options: &tables::Options,
@@ -272,24 +368,36 @@ fn check_founder(reader: &dyn Reader, genesis: &Genesis) -> Result<(), OpenError
             founded.hash, genesis.hash
         ))),
         Kind::Accepted(_)
+        | Kind::EmbargoEnded(_)
         | Kind::Offered { .. }
         | Kind::OfferFailed { .. }
         | Kind::HandedOver { .. }
         | Kind::PreservationExpired { .. }
         | Kind::BodyErased { .. }
         | Kind::TailTruncated { .. }
-        | Kind::ClockStepped { .. } => {
+        | Kind::ClockStepped { .. }
+        | Kind::ClockConfirmed { .. }
+        | Kind::Padded
+        | Kind::EntryPublished(_)
+        | Kind::LogKeyAnnounced(_) => {
             let why = "the first record is not a genesis".to_owned();
             Err(OpenError::Record { index: Index(0), why })
         }
     }
 }
 
+/// The keys of the logs are those of the genesis, or were announced since.
+fn check_log_keys(options: &Options, world: &World) -> Result<(), OpenError> {
+    let network = world.rules.directory().network();
+    let (Some(signers), Some(network)) = (&options.signers, network) else { return Ok(()) };
+    signers.check(&network.name, &network.log_keys).map_err(OpenError::LogKey)
+}
+
 /// The world at the end of the journal: newest snapshot, then the records after it. A snapshot
 /// that leads elsewhere is of no use, and everything is replayed.
-fn replay(
+pub(super) fn replay(
     tables: &Tables,
-    journal: &mut FileJournal,
+    journal: &mut dyn Journal,
     reader: &dyn Reader,
 ) -> Result<(World, Index), OpenError> {
     let end = journal.next_index();
@@ -309,7 +417,7 @@ fn replay(
 /// Follows the records from where `world` stands, to the heads of the last batch.
 fn replay_from(
     mut world: World,
-    journal: &mut FileJournal,
+    journal: &mut dyn Journal,
     reader: &dyn Reader,
 ) -> Result<World, OpenError> {
     let end = journal.next_index();
@@ -345,7 +453,7 @@ fn decode(stored: &Stored) -> Result<Record, OpenError> {
 }
 
 /// Replay must lead to the heads that the last batch was closed with.
-fn check_heads(world: &World, journal: &FileJournal) -> Result<(), OpenError> {
+fn check_heads(world: &World, journal: &dyn Journal) -> Result<(), OpenError> {
     let Some((_, trailer)) = journal.last_batch() else { return Ok(()) };
     let index = world.next;
     let heads = codec::decode_trailer(&trailer)
@@ -357,6 +465,15 @@ fn check_heads(world: &World, journal: &FileJournal) -> Result<(), OpenError> {
         let why = "the tree heads after replay are not those of the last batch".to_owned();
         Err(OpenError::Record { index, why })
     }
+}
+
+/// Runs the commit thread; that it has ended is said even when it panics.
+pub(super) fn spawn_commit(committer: Committer) -> JoinHandle<Result<(), String>> {
+    let ending = Ending(Arc::clone(&committer.shared));
+    spawn("commit", move || {
+        let _said_even_in_a_panic = ending;
+        committer.run()
+    })
 }
 
 fn spawn<T: Send + 'static>(

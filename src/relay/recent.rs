@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
-use crate::codec::Record;
+use crate::codec::{Log, Record};
 use crate::units::{DeskId, DeskIndex};
 
 /// How many records are kept: at most 4,096 of about 1 KiB (bodies are not here), so 4 MiB.
@@ -24,6 +24,8 @@ struct Inner {
     by_desk: BTreeMap<(DeskId, DeskIndex), Arc<Record>>,
     order: VecDeque<Arc<Record>>,
     news: BTreeMap<DeskId, watch::Sender<DeskIndex>>,
+    /// The newest leaf of the directory log, for those who hear of it.
+    directory: watch::Sender<u64>,
 }
 
 impl Recent {
@@ -32,6 +34,9 @@ impl Recent {
         let mut inner = self.lock();
         let mut told = BTreeMap::new();
         for record in records {
+            if record.leaf.log == Log::Directory {
+                inner.directory.send_replace(record.leaf.index);
+            }
             for (desk, number) in &record.numbering.desk_indexes {
                 inner.by_desk.insert((desk.clone(), *number), Arc::clone(&record));
                 told.insert(desk.clone(), number.next());
@@ -73,6 +78,11 @@ impl Recent {
             .entry(desk.clone())
             .or_insert_with(|| watch::Sender::new(DeskIndex(0)))
             .subscribe()
+    }
+
+    /// Hears when the directory log has new records.
+    pub(super) fn subscribe_directory(&self) -> watch::Receiver<u64> {
+        self.lock().directory.subscribe()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {

@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::receipt::{Grown, SignedHeads};
 use crate::codec::{self, Head, Heads, Leaf, Log, Record};
 use crate::envelope::Signature;
 use crate::rules;
 use crate::rules::event::{Event, Stamp};
-use crate::tlog::merkle::Frontier;
+use crate::tlog::{Frontier, Growth};
 use crate::units::{BatchId, Hash, Index, Timestamp};
 
 /// The state after some record. Cloning is cheap: the maps inside are shared.
@@ -36,8 +37,15 @@ pub(super) struct Enclosure {
     pub(super) signatures: Vec<Signature>,
     /// The erasable body.
     pub(super) body: Vec<u8>,
-    /// The founding act as signed; only with a founding.
-    pub(super) signed_genesis: Option<Vec<u8>>,
+    /// The founding act, or the nation's entry, as signed; only with those.
+    pub(super) signed: Option<Vec<u8>>,
+}
+
+impl Enclosure {
+    /// The bytes in it that can be many: a body, or an entry as signed.
+    pub(super) fn bytes(&self) -> usize {
+        self.body.len() + self.signed.as_ref().map_or(0, Vec::len)
+    }
 }
 
 impl World {
@@ -47,18 +55,28 @@ impl World {
         Heads { directory: head(&self.directory), traffic: head(&self.traffic) }
     }
 
-    /// Settles an event as the next record, and moves on by it.
+    /// Leaves of the traffic log.
+    pub(super) const fn traffic_leaves(&self) -> u64 {
+        self.traffic.size()
+    }
+
+    /// Nothing has been added to the logs yet.
+    pub(super) fn growth(&self) -> Grown {
+        Grown { directory: Growth::new(&self.directory), traffic: Growth::new(&self.traffic) }
+    }
+
+    /// Settles an event as the next record, and moves on by it; `grown` grows with the logs.
     pub(super) fn settle(
         &mut self,
+        grown: &mut Grown,
         event: Event,
         enclosure: &mut Enclosure,
-        time: Timestamp,
-        batch: BatchId,
+        (time, batch): (Timestamp, BatchId),
         opening: [u8; 32],
     ) -> Record {
         let numbering = self.rules.number(&event);
         let event_bytes =
-            codec::encode_event(&event, &numbering, time, enclosure.signed_genesis.as_deref());
+            codec::encode_event(&event, &numbering, time, enclosure.signed.as_deref());
         let leaf = match log_of(&event) {
             Log::Directory => {
                 Leaf { log: Log::Directory, index: self.directory.size(), opening: None }
@@ -81,20 +99,30 @@ impl World {
             body_len: u32::try_from(body.len()).expect("bodies are limited to 1 MiB at the edge"),
             body_sha256: (!body.is_empty()).then(|| Hash::of(&[body.as_slice()])),
         };
-        self.follow(&record);
+        let leaf = record.leaf_hash();
+        match record.leaf.log {
+            Log::Directory => grown.directory.push(&mut self.directory, leaf),
+            Log::Traffic => grown.traffic.push(&mut self.traffic, leaf),
+        }
+        self.move_on(&record);
         record
     }
 
-    /// Moves on by a committed record: the one function that live work and replay share.
+    /// Moves on by a committed record.
     pub(super) fn follow(&mut self, record: &Record) {
-        assert_eq!(record.index, self.next, "records are followed in order");
-        let stamp =
-            Stamp { index: record.index, time: record.time, event_hash: record.event_hash() };
-        rules::apply(&mut self.rules, &record.event, stamp);
         match record.leaf.log {
             Log::Directory => self.directory.push(record.leaf_hash()),
             Log::Traffic => self.traffic.push(record.leaf_hash()),
         }
+        self.move_on(record);
+    }
+
+    /// What live work and replay share, the logs apart.
+    fn move_on(&mut self, record: &Record) {
+        assert_eq!(record.index, self.next, "records are followed in order");
+        let stamp =
+            Stamp { index: record.index, time: record.time, event_hash: record.event_hash() };
+        rules::apply(&mut self.rules, &record.event, stamp);
         self.next = record.index.plus(1);
         self.time = record.time;
     }
@@ -104,15 +132,18 @@ impl World {
 fn log_of(event: &Event) -> Log {
     use crate::rules::event::Kind;
     match &event.kind {
-        Kind::Founded(_) => Log::Directory,
+        Kind::Founded(_) | Kind::EntryPublished(_) | Kind::LogKeyAnnounced(_) => Log::Directory,
         Kind::Accepted(_)
+        | Kind::EmbargoEnded(_)
         | Kind::Offered { .. }
         | Kind::OfferFailed { .. }
         | Kind::HandedOver { .. }
         | Kind::PreservationExpired { .. }
         | Kind::BodyErased { .. }
         | Kind::TailTruncated { .. }
-        | Kind::ClockStepped { .. } => Log::Traffic,
+        | Kind::ClockStepped { .. }
+        | Kind::ClockConfirmed { .. }
+        | Kind::Padded => Log::Traffic,
     }
 }
 
@@ -120,11 +151,18 @@ fn log_of(event: &Event) -> Log {
 #[derive(Debug, Clone)]
 pub struct Published {
     world: Arc<World>,
+    heads: Arc<SignedHeads>,
 }
 
 impl Published {
     pub(super) fn new(world: World) -> Self {
-        Self { world: Arc::new(world) }
+        let heads = Arc::new(SignedHeads::new(world.heads()));
+        Self { world: Arc::new(world), heads }
+    }
+
+    /// Where the logs stand, and the notes signed over it so far.
+    pub(super) fn signed_heads(&self) -> &Arc<SignedHeads> {
+        &self.heads
     }
 
     pub(super) fn world(&self) -> &World {
@@ -134,6 +172,11 @@ impl Published {
     /// The state of the rules.
     pub fn state(&self) -> &rules::State {
         &self.world.rules
+    }
+
+    /// The leaf that the next record of the directory log gets.
+    pub fn next_leaf(&self) -> u64 {
+        self.world.directory.size()
     }
 
     /// The index that the next record gets.
@@ -148,7 +191,7 @@ impl Published {
 
     /// Where the logs stand.
     pub fn heads(&self) -> Heads {
-        self.world.heads()
+        *self.heads.heads()
     }
 }
 

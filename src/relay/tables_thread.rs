@@ -17,7 +17,13 @@ use crate::units::Index;
 
 /// A snapshot is taken after so many records: at 50,000 records/s of replay, start-up never
 /// replays for more than half a second.
-const SNAPSHOT_EVERY: u64 = 20_000;
+pub(super) const SNAPSHOT_EVERY: u64 = 20_000;
+/// While records keep coming, only after so many: 4 s of replay at the most.
+pub(super) const SNAPSHOT_EVERY_IF_BUSY: u64 = 200_000;
+/// How long what was committed may wait until it is taken in, when nobody waits for it: records
+/// that follow each other closely become one batch of rows, which costs a fraction of what a batch
+/// of each costs.
+const GATHER: Duration = Duration::from_millis(50);
 /// How long the thread waits to be woken when there is nothing to take in.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -33,6 +39,10 @@ pub(super) struct TablesThread {
     pub(super) shared: Arc<Shared>,
     /// Index of the newest snapshot.
     pub(super) snapshot: Index,
+    /// After so many records the next one is due.
+    pub(super) snapshot_every: u64,
+    /// After so many it is due while records keep coming.
+    pub(super) snapshot_every_if_busy: u64,
 }
 
 impl TablesThread {
@@ -48,7 +58,7 @@ impl TablesThread {
             match outcome {
                 Ok(true) => {}
                 Ok(false) if *stopped.borrow() => break,
-                Ok(false) => std::thread::park_timeout(TICK),
+                Ok(false) => self.shared.rest_tables(self.cursor(), TICK, GATHER),
                 Err(why) => {
                     self.slot.put(None);
                     if *stopped.borrow() {
@@ -63,15 +73,19 @@ impl TablesThread {
         self.close();
     }
 
-    /// Takes in the next records and, when there are none, keeps a snapshot if one is due. False
-    /// when there was nothing to take in.
-    fn follow(&mut self, tables: &Tables) -> Result<bool, String> {
+    /// Takes in the next records and keeps a snapshot if one is due: soon when there are no more,
+    /// later while they keep coming. False when there was nothing to take in.
+    pub(super) fn follow(&mut self, tables: &Tables) -> Result<bool, String> {
         let more = tables.step(self.reader.as_ref()).map_err(|fault| fault.to_string())?;
         self.shared.note_tables(tables.cursor());
-        if !more {
-            self.snapshot(tables, SNAPSHOT_EVERY);
-        }
+        let every = if more { self.snapshot_every_if_busy } else { self.snapshot_every };
+        self.snapshot(tables, every);
         Ok(more)
+    }
+
+    /// What the tables want next.
+    fn cursor(&self) -> Index {
+        *self.shared.tables().borrow()
     }
 
     /// Opens the tables again after they failed.

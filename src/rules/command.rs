@@ -4,7 +4,8 @@
 
 use super::event::OfferFailure;
 use crate::envelope::Statement;
-use crate::envelope::genesis::Genesis;
+use crate::envelope::entry::Entry;
+use crate::envelope::genesis::{Announcement, Genesis};
 use crate::units::{DeskId, Hash, Index, MessageId, RequestId, Timestamp};
 
 /// A command.
@@ -19,6 +20,15 @@ pub enum Command {
         /// The statement.
         statement: Box<Statement>,
     },
+    /// Publish a nation's entry whose signature has been verified with its national key.
+    Publish {
+        /// The desk of the connection.
+        caller: DeskId,
+        /// The entry.
+        entry: Box<Entry>,
+    },
+    /// Announce the next key of a log; its signatures have been verified.
+    AnnounceLogKey(Box<Announcement>),
     /// Note that a statement was offered to its recipient's live stream.
     NoteOffer {
         /// The statement.
@@ -47,6 +57,22 @@ pub enum Command {
         /// By how much, in milliseconds; negative is backwards.
         step_ms: i64,
     },
+    /// Trust the wall clock again after it jumped.
+    ConfirmClock {
+        /// Who says that it is right.
+        by: ClockWitness,
+    },
+    /// Add a leaf that says nothing.
+    Pad,
+}
+
+/// Who says that the relay's wall clock is right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum ClockWitness {
+    /// More than half of the connected desks that tell their time.
+    Desks,
+    /// The relay's operator.
+    Operator,
 }
 
 /// Why a body is erased.
@@ -56,6 +82,19 @@ pub enum ErasureReason {
     LegalOrder,
     /// The end of retention.
     Retention,
+}
+
+impl ErasureReason {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::LegalOrder, Self::Retention];
+
+    /// Its spelling on record and on the screen.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::LegalOrder => "LEGAL_ORDER",
+            Self::Retention => "RETENTION",
+        }
+    }
 }
 
 /// Something that happens by itself at a moment unless something else happens before. Ordered by
@@ -82,4 +121,6 @@ pub enum DeadlineKind {
     HandOver(MessageId),
     /// A preservation ends.
     PreservationEnd(RequestId),
+    /// The embargo of a request ends: its recipient gets it.
+    EmbargoEnd(RequestId),
 }

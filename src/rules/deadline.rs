@@ -4,8 +4,9 @@
 //! `PassDeadline` when one has passed. How long the desks' officers may take is not here: that is
 //! escalation, which comes later.
 //!
-//! Every statement with a body has a delivery limit, counted from its acceptance, by the urgency of
-//! its request (5 min: EMERGENCY, `domain.md` 4.1; 12 h and 24 h: the e-CODEX connector's failure
+//! Every statement with a body has a delivery limit, counted from the moment at which its recipient
+//! may have it (its acceptance, or the end of its embargo), by the urgency that its request has now
+//! (5 min: EMERGENCY, `domain.md` 4.1; 12 h and 24 h: the e-CODEX connector's failure
 //! limits):
 //!
 //! | urgency | limit |
@@ -27,7 +28,8 @@ use super::transport::Evidence;
 use crate::envelope::words::Urgency;
 use crate::units::{DAY_MS, HOUR_MS, MINUTE_MS, MessageId, Timestamp};
 
-/// How long a statement may take to be delivered, in milliseconds from its acceptance.
+/// How long a statement may take to be delivered, in milliseconds from when its recipient may have
+/// it.
 pub const fn delivery_within_ms(urgency: Urgency) -> i64 {
     match urgency {
         Urgency::Emergency => 5 * MINUTE_MS,
@@ -42,7 +44,8 @@ pub fn of_message(urgency: Urgency, id: MessageId, message: &Message) -> [Option
     if message.machine || message.transport.is_receipted() {
         return [None, None];
     }
-    let limit = message.time.plus_ms(delivery_within_ms(urgency));
+    let Some((_, out)) = message.out else { return [None, None] };
+    let limit = out.plus_ms(delivery_within_ms(urgency));
     let offered = message.transport.at(Evidence::RelayAcceptance);
     let failure = message.transport.at(Evidence::RelayFailure).is_none().then(|| {
         let reason = offered.map_or(OfferFailure::Unreachable, |_| OfferFailure::NoReceipt);
@@ -65,6 +68,12 @@ pub fn of_message(urgency: Urgency, id: MessageId, message: &Message) -> [Option
         ) => None,
     };
     [failure, hand_over]
+}
+
+/// The end of a request's embargo, while there is one.
+pub fn of_embargo(request: &Request) -> Option<Deadline> {
+    let at = request.embargo_ends_at()?;
+    Some(Deadline { at, what: DeadlineKind::EmbargoEnd(request.id) })
 }
 
 /// The end of a request's preservation, if it has one.

@@ -4,9 +4,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::command::ErasureReason;
-use crate::envelope::Statement;
-use crate::envelope::genesis::Genesis;
+use super::command::{ClockWitness, ErasureReason};
+use super::request::Request;
+use crate::envelope::entry::Entry;
+use crate::envelope::genesis::{Announcement, Genesis};
+use crate::envelope::{Act, Statement};
 use crate::units::{DeskId, DeskIndex, Hash, Index, MessageId, RequestId, Timestamp};
 
 /// An event: who is concerned, and what happened.
@@ -14,12 +16,30 @@ use crate::units::{DeskId, DeskIndex, Hash, Index, MessageId, RequestId, Timesta
 pub struct Event {
     /// The desk that acted, or whose statement is concerned; none for the relay's own.
     pub from: Option<DeskId>,
-    /// The desk addressed.
+    /// The desk addressed; none while an embargo keeps it from knowing.
     pub to: Option<DeskId>,
     /// The request concerned.
     pub request: Option<RequestId>,
     /// What happened.
     pub kind: Kind,
+}
+
+impl Event {
+    /// That a statement was accepted; `request` is the one it belongs to, none for a new one. Under
+    /// an embargo it concerns its sender alone.
+    pub fn accepted(statement: &Statement, request: Option<&Request>) -> Self {
+        let hidden = if let Act::Request(facts) = &statement.act {
+            facts.embargo_until.is_some()
+        } else {
+            request.is_some_and(Request::is_under_embargo)
+        };
+        Self {
+            from: Some(statement.from.clone()),
+            to: (!hidden).then(|| statement.to.clone()),
+            request: Some(statement.request),
+            kind: Kind::Accepted(Box::new(statement.clone())),
+        }
+    }
 }
 
 /// What happened.
@@ -57,6 +77,8 @@ pub enum Kind {
         index: Index,
         /// Why.
         reason: ErasureReason,
+        /// The statement or entry whose body it was; none in older records.
+        of: Option<MessageId>,
     },
     /// A torn tail was cut off when the journal was opened.
     TailTruncated {
@@ -67,11 +89,25 @@ pub enum Kind {
         /// Their SHA-256.
         sha256: Hash,
     },
-    /// The wall clock jumped against the boot clock.
+    /// The embargo of a request ended: from now on its recipient knows of it.
+    EmbargoEnded(Box<Statement>),
+    /// The wall clock jumped, against the boot clock or against the clocks of most desks: deadlines
+    /// are held until it is confirmed.
     ClockStepped {
         /// By how much, in milliseconds; negative is backwards.
         step_ms: i64,
     },
+    /// The wall clock is trusted again.
+    ClockConfirmed {
+        /// Who says that it is right.
+        by: ClockWitness,
+    },
+    /// A nation published its entry.
+    EntryPublished(Box<Entry>),
+    /// A log of the relay signs with another key from now on.
+    LogKeyAnnounced(Box<Announcement>),
+    /// Nothing: its leaf hides how many others there are.
+    Padded,
 }
 
 /// How far a statement had got when its limit passed.

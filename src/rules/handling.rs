@@ -9,6 +9,8 @@
 //!                     ClarificationRequested <--> ClarificationProvided
 //!
 //!   Executed, Determined that is no acceptance, Acknowledged NO --Close--> Closed
+//!   Acknowledged, of a type that asks for no more; any stage, of one that asks for nothing: same
+//!   any stage, while conditions are declined: same
 //!   any of these but Closed --Withdraw--> WithdrawalRequested --Close--> Withdrawn
 //! ```
 //!
@@ -20,14 +22,20 @@
 //! - what is accepted can be executed, or turn out to be impossible (`UNABLE_TO_EXECUTE`). That
 //!   there are no such data (`NO_DATA_HELD`) may be said without a determination.
 //! - either side closes once the substance has ended: executed, refused, not competent, unable to
-//!   execute, or acknowledged with NO.
+//!   execute, or acknowledged with NO; where no more than an acknowledgement is asked for, with it;
+//!   where nothing is (Art. 26), as soon as the information is there. While conditions are declined
+//!   either side may close, and the requested desk may determine again.
+//! - the urgency is re-graded before the determination only: after it, it changes nothing.
+//! - traffic data are disclosed in part (Art. 30) once it is accepted, also after it was executed.
 //! - a withdrawal is confirmed by the requested desk's `Close`; a request that was never
 //!   acknowledged may be closed by its sender, so that a desk that is gone does not keep it open.
 
 use serde::{Deserialize, Serialize};
 
+use super::conditions::Conditions;
 use super::refusal::Refusal;
 use super::request::Side;
+use super::request_type::Expects;
 use crate::envelope::Act;
 use crate::envelope::words::{Extent, Outcome, WillAnswer};
 use crate::units::Timestamp;
@@ -85,6 +93,19 @@ pub enum Ending {
     Determined(Outcome),
     /// By carrying it out.
     Executed(Extent),
+    /// It was taken note of; its type asks for no more.
+    Noted,
+    /// Conditions were declined.
+    ConditionsDeclined,
+}
+
+/// What the handling has to know of the rest of the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Beside {
+    /// Where the conditions stand.
+    pub conditions: Conditions,
+    /// What ends a request of this type.
+    pub expects: Expects,
 }
 
 impl Handling {
@@ -149,7 +170,7 @@ impl Handling {
     }
 
     /// How the substance ended, if it has.
-    const fn ending(self) -> Option<Ending> {
+    pub const fn ending(self) -> Option<Ending> {
         match self {
             Self::Acknowledged(answer) if matches!(answer.will_answer, WillAnswer::No) => {
                 Some(Ending::NotAnswered)
@@ -169,11 +190,23 @@ impl Handling {
         }
     }
 
+    /// How it can be ended although its substance has not, if it can.
+    fn early_ending(self, beside: Beside) -> Option<Ending> {
+        let noted = match (beside.conditions, beside.expects) {
+            (Conditions::Declined(_), _) => return Some(Ending::ConditionsDeclined),
+            (_, Expects::Answer) => false,
+            (_, Expects::Acknowledgement) => self.answer().is_some(),
+            (Conditions::None | Conditions::Provided, Expects::Nothing) => true,
+            (Conditions::Offered(_) | Conditions::Accepted(_), Expects::Nothing) => false,
+        };
+        noted.then_some(Ending::Noted)
+    }
+
     /// May this act, by this side, be done now? Acts of other axes may, always.
     ///
     /// # Errors
     /// [`Refusal`] saying why the stage does not allow it.
-    pub fn decide(self, act: &Act, by: Side) -> Result<(), Refusal> {
+    pub fn decide(self, act: &Act, by: Side, beside: Beside) -> Result<(), Refusal> {
         match act {
             Act::Acknowledge { .. } => {
                 self.open()?;
@@ -183,6 +216,9 @@ impl Handling {
                     Err(Refusal::AlreadyAcknowledged { stage: self.as_str() })
                 }
             }
+            Act::Regrade { .. } => self.decide_regrade(),
+            Act::AnswerConditions(_) | Act::ProvideInformation => self.open(),
+            Act::DiscloseTraffic => self.decide_disclose(),
             Act::ReviseEstimate { .. } => self.going_on(),
             Act::RequestClarification => {
                 self.going_on()?;
@@ -200,20 +236,48 @@ impl Handling {
                     Err(Refusal::NoClarificationPending { stage: self.as_str() })
                 }
             }
-            Act::Determine { outcome, .. } => self.decide_determine(*outcome),
+            Act::Determine { outcome, .. } => self.decide_determine(*outcome, beside.conditions),
             Act::Execute { extent, .. } => self.decide_execute(*extent),
             Act::Withdraw => self.open(),
-            Act::Close => self.decide_close(by),
+            Act::Close => self.decide_close(by, beside),
             Act::Request(_)
             | Act::RequestExtension
             | Act::Extend { .. }
-            | Act::Mla(_)
+            | Act::Mla { .. }
+            | Act::Feedback
+            | Act::RequestUseReport
+            | Act::ReportUse
+            | Act::ReportSecurityIncident
             | Act::Receipt { .. }
             | Act::Retrieval { .. } => Ok(()),
         }
     }
 
-    fn decide_determine(self, outcome: Outcome) -> Result<(), Refusal> {
+    /// Before the determination; a postponement is one.
+    fn decide_regrade(self) -> Result<(), Refusal> {
+        self.open()?;
+        match (self.ending(), self.determination()) {
+            (Some(Ending::NotAnswered), _) => Err(Refusal::WillNotBeAnswered),
+            (_, Some(decided)) => Err(Refusal::AlreadyDetermined { outcome: decided.outcome }),
+            (Some(_), None) => Err(Refusal::SubstanceEnded { stage: self.as_str() }),
+            (None, None) => Ok(()),
+        }
+    }
+
+    fn decide_disclose(self) -> Result<(), Refusal> {
+        if matches!(self, Self::Executed(Extent::Executed | Extent::ExecutedInPart)) {
+            return Ok(());
+        }
+        self.going_on()?;
+        match self.determination().map(|decided| decided.outcome) {
+            Some(outcome) if outcome.accepts() => Ok(()),
+            outcome => {
+                Err(Refusal::NotAccepted { outcome: outcome.map_or("NONE", Outcome::as_str) })
+            }
+        }
+    }
+
+    fn decide_determine(self, outcome: Outcome, conditions: Conditions) -> Result<(), Refusal> {
         self.open()?;
         if self.answer().is_none() {
             return Err(match self.ending() {
@@ -223,7 +287,12 @@ impl Handling {
         }
         match self.determination().map(|decided| decided.outcome) {
             None | Some(Outcome::Postponed) => Ok(()),
-            Some(before) if accepts(before) && outcome == Outcome::UnableToExecute => Ok(()),
+            Some(before) if before.accepts() && outcome == Outcome::UnableToExecute => Ok(()),
+            Some(Outcome::AcceptedWithConditions)
+                if conditions == Conditions::Declined(Side::Requested) =>
+            {
+                Ok(())
+            }
             Some(before) => Err(Refusal::AlreadyDetermined { outcome: before }),
         }
     }
@@ -231,7 +300,7 @@ impl Handling {
     fn decide_execute(self, extent: Extent) -> Result<(), Refusal> {
         self.going_on()?;
         match self.determination().map(|decided| decided.outcome) {
-            Some(outcome) if accepts(outcome) => Ok(()),
+            Some(outcome) if outcome.accepts() => Ok(()),
             None if extent == Extent::NoDataHeld => Ok(()),
             outcome => {
                 Err(Refusal::NotAccepted { outcome: outcome.map_or("NONE", Outcome::as_str) })
@@ -239,7 +308,7 @@ impl Handling {
         }
     }
 
-    fn decide_close(self, by: Side) -> Result<(), Refusal> {
+    fn decide_close(self, by: Side, beside: Beside) -> Result<(), Refusal> {
         match self {
             Self::Withdrawn | Self::Closed(_) => Err(Refusal::Closed { stage: self.as_str() }),
             Self::WithdrawalRequested { acknowledged } => match by {
@@ -252,7 +321,7 @@ impl Handling {
             | Self::ClarificationRequested(..)
             | Self::ClarificationProvided(..)
             | Self::Determined(..)
-            | Self::Executed(_) => match self.ending() {
+            | Self::Executed(_) => match self.ending().or_else(|| self.early_ending(beside)) {
                 Some(_) => Ok(()),
                 None => Err(Refusal::NotEnded { stage: self.as_str() }),
             },
@@ -278,17 +347,21 @@ impl Handling {
         self.open()?;
         match self.ending() {
             Some(Ending::NotAnswered) => Err(Refusal::WillNotBeAnswered),
-            Some(Ending::Determined(_) | Ending::Executed(_)) => {
-                Err(Refusal::SubstanceEnded { stage: self.as_str() })
-            }
+            Some(
+                Ending::Determined(_)
+                | Ending::Executed(_)
+                | Ending::Noted
+                | Ending::ConditionsDeclined,
+            ) => Err(Refusal::SubstanceEnded { stage: self.as_str() }),
             None if self == Self::New => Err(Refusal::NotAcknowledged),
             None => Ok(()),
         }
     }
 
-    /// The stage after an act that was accepted. Acts of other axes change nothing.
+    /// The stage after an act that was accepted; `beside` is where the other axes stood before it.
+    /// Acts of other axes change nothing.
     #[must_use]
-    pub fn apply(self, act: &Act) -> Self {
+    pub fn apply(self, act: &Act, beside: Beside) -> Self {
         match (act, self.answer()) {
             (Act::Acknowledge { will_answer, estimated_at }, _) => Self::Acknowledged(Answer {
                 will_answer: *will_answer,
@@ -309,7 +382,11 @@ impl Handling {
             }
             (Act::Execute { extent, .. }, _) => Self::Executed(*extent),
             (Act::Withdraw, _) => Self::WithdrawalRequested { acknowledged: self != Self::New },
-            (Act::Close, _) => self.ending().map_or(Self::Withdrawn, Self::Closed),
+            (Act::Close, _) if matches!(self, Self::WithdrawalRequested { .. }) => Self::Withdrawn,
+            (Act::Close, _) => {
+                let ending = self.ending().or_else(|| self.early_ending(beside));
+                Self::Closed(ending.unwrap_or(Ending::Noted))
+            }
             (
                 Act::Request(_)
                 | Act::ReviseEstimate { .. }
@@ -318,7 +395,15 @@ impl Handling {
                 | Act::Determine { .. }
                 | Act::RequestExtension
                 | Act::Extend { .. }
-                | Act::Mla(_)
+                | Act::Mla { .. }
+                | Act::Regrade { .. }
+                | Act::AnswerConditions(_)
+                | Act::ProvideInformation
+                | Act::DiscloseTraffic
+                | Act::Feedback
+                | Act::RequestUseReport
+                | Act::ReportUse
+                | Act::ReportSecurityIncident
                 | Act::Receipt { .. }
                 | Act::Retrieval { .. },
                 _,
@@ -340,17 +425,6 @@ impl Handling {
             | Self::Withdrawn
             | Self::Closed(_) => self,
         }
-    }
-}
-
-/// True for the outcomes after which it can be carried out.
-const fn accepts(outcome: Outcome) -> bool {
-    match outcome {
-        Outcome::Accepted | Outcome::AcceptedWithConditions | Outcome::PartiallyAccepted => true,
-        Outcome::Postponed
-        | Outcome::Refused
-        | Outcome::NotCompetent
-        | Outcome::UnableToExecute => false,
     }
 }
 

@@ -123,7 +123,15 @@ impl Measure {
             | Act::Execute { .. }
             | Act::Withdraw
             | Act::Close
-            | Act::Mla(_)
+            | Act::Mla { .. }
+            | Act::Regrade { .. }
+            | Act::AnswerConditions(_)
+            | Act::ProvideInformation
+            | Act::DiscloseTraffic
+            | Act::Feedback
+            | Act::RequestUseReport
+            | Act::ReportUse
+            | Act::ReportSecurityIncident
             | Act::Receipt { .. }
             | Act::Retrieval { .. } => Ok(()),
         }
@@ -148,10 +156,10 @@ impl Measure {
                 Self::Preserved { .. } | Self::ExtensionRequested { .. },
             ) => Self::Preserved { until: *preserved_until },
             (
-                Act::Mla(MlaStep::Received),
+                Act::Mla { step: MlaStep::Received, .. },
                 Self::Preserved { until } | Self::ExtensionRequested { until },
             ) => Self::HeldForMla { until },
-            (Act::Mla(MlaStep::Decided), Self::HeldForMla { .. }) => Self::Released,
+            (Act::Mla { step: MlaStep::Decided, .. }, Self::HeldForMla { .. }) => Self::Released,
             (
                 Act::Request(_)
                 | Act::Acknowledge { .. }
@@ -164,7 +172,15 @@ impl Measure {
                 | Act::Extend { .. }
                 | Act::Withdraw
                 | Act::Close
-                | Act::Mla(_)
+                | Act::Mla { .. }
+                | Act::Regrade { .. }
+                | Act::AnswerConditions(_)
+                | Act::ProvideInformation
+                | Act::DiscloseTraffic
+                | Act::Feedback
+                | Act::RequestUseReport
+                | Act::ReportUse
+                | Act::ReportSecurityIncident
                 | Act::Receipt { .. }
                 | Act::Retrieval { .. },
                 _,

@@ -1,7 +1,7 @@
 //! The directory: who is a member, which desks and officers speak for it, and with which keys.
 //!
 //! Not for what a request may do (see `request_type.rs`), and not for certificates (see
-//! `identity/`). As the genesis states it; records that change it come later.
+//! `identity/`). As the genesis states it, and then each nation's newest entry (see `entry.rs`).
 //!
 //! Invariants: every desk belongs to a member that is there; a key's id is computed, never taken
 //! from elsewhere.
@@ -13,11 +13,12 @@ use serde::{Deserialize, Serialize};
 
 use super::refusal::Refusal;
 use super::request_type;
+use crate::envelope::entry::{Entry, EntryDesk};
 use crate::envelope::genesis::{
     EncryptionKey, FoundingDesk, FoundingMember, FoundingOfficer, Genesis, LogKey, PublicKey,
 };
 use crate::envelope::words::{Instrument, MlaStep, RequestType, Role, Urgency};
-use crate::envelope::{Act, Signer, Statement};
+use crate::envelope::{Act, Approval, Signer, Statement};
 use crate::units::{DeskId, Hash, MemberId, Name, OfficerId, Timestamp};
 
 /// Members, desks, officers and keys. Cloning it costs nothing that grows with its size.
@@ -39,7 +40,7 @@ pub struct Network {
     pub rules_version: String,
     /// Certificates (DER) of the authority that issues the relay's certificate.
     pub relay_ca: Vec<Vec<u8>>,
-    /// Keys that sign the heads of the logs.
+    /// Keys that sign the heads of the logs, each log's oldest first.
     pub log_keys: Vec<LogKey>,
 }
 
@@ -58,6 +59,10 @@ pub struct Member {
     pub instruments: Vec<Instrument>,
     /// How long it preserves when asked, at least, in days; 60 or more (Art. 29(7)).
     pub preservation_days_min: u32,
+    /// The version of its newest entry; 0 as long as only the genesis speaks of it.
+    pub version: u64,
+    /// Hash of that entry, or of the genesis: what the next entry must name.
+    pub entry: Hash,
 }
 
 /// Where a member stands. Founding members are active; the other stages are reached by records
@@ -143,6 +148,10 @@ pub struct Desk {
     pub encryption_keys: Vec<EncryptionKey>,
     /// Officers, by name.
     pub officers: BTreeMap<Name, Officer>,
+    /// The key with which it cosigns the heads of the logs; none where it is no witness.
+    pub witness_key: Option<PublicKey>,
+    /// The nation's newest entry leaves it out: it finishes what is open, and no more.
+    pub retired: bool,
 }
 
 /// An officer of a desk.
@@ -176,9 +185,49 @@ impl Directory {
                 let id = DeskId { member: member.id, name: desk.name.clone() };
                 directory.desks.insert_mut(id, Desk::from(desk));
             }
-            directory.members.insert_mut(member.id, Member::from(member));
+            directory.members.insert_mut(member.id, Member::founding(member, genesis.hash));
         }
         directory
+    }
+
+    /// Adds a key with which a log signs from now on.
+    pub fn add_log_key(&mut self, key: LogKey) {
+        if let Some(network) = &mut self.network {
+            network.log_keys.push(key);
+        }
+    }
+
+    /// Replaces what a member's entry before stated by what this one states, which has been
+    /// accepted. Desks that it leaves out are retired.
+    pub fn add_entry(&mut self, entry: &Entry) {
+        let Some(before) = self.members.get(&entry.member) else { return };
+        let member = Member {
+            status: before.status,
+            display_name: entry.display_name.clone(),
+            ca: entry.ca.clone(),
+            national_key: entry.national_key.clone(),
+            instruments: entry.instruments.clone(),
+            preservation_days_min: entry.preservation_days_min,
+            version: entry.version,
+            entry: entry.hash,
+        };
+        self.members.insert_mut(entry.member, member);
+        let gone: Vec<DeskId> = self
+            .desks()
+            .map(|(id, _)| id)
+            .filter(|id| id.member == entry.member)
+            .filter(|id| entry.desks.iter().all(|desk| desk.name != id.name))
+            .cloned()
+            .collect();
+        for id in gone {
+            if let Some(desk) = self.desks.get_mut(&id) {
+                desk.retired = true;
+            }
+        }
+        for desk in &entry.desks {
+            let id = DeskId { member: entry.member, name: desk.name.clone() };
+            self.desks.insert_mut(id, Desk::from(desk));
+        }
     }
 
     /// The network; none before it is founded.
@@ -243,7 +292,7 @@ impl Directory {
                 let Some(officer) = desk.officers.get(name) else {
                     return Err(Refusal::UnknownOfficer { officer: id });
                 };
-                officer.check(&id, &statement.act, now)?;
+                officer.check(&id, act, roles_for(&statement.act), now)?;
                 &officer.key
             }
             (Signer::Desk, false) => return Err(Refusal::OfficerMustSign { act }),
@@ -254,6 +303,46 @@ impl Directory {
         } else {
             Err(Refusal::WrongKey { desk: desk_id.clone(), key: statement.signer_key })
         }
+    }
+
+    /// The key of the second officer who must have signed a statement too: one with the role
+    /// `APPROVE`, of the same desk, whose key is valid at `now`. None where the statement names
+    /// nobody.
+    ///
+    /// # Errors
+    /// [`Refusal`] when the officer is unknown, is the signer, lacks the role, or the key is not
+    /// valid now or another one.
+    pub fn approving_key(
+        &self,
+        statement: &Statement,
+        now: Timestamp,
+    ) -> Result<Option<&PublicKey>, Refusal> {
+        let Approval::By { officer: name, key } = &statement.approval else { return Ok(None) };
+        let desk = &statement.from;
+        let id = OfficerId { desk: desk.clone(), name: name.clone() };
+        let same_name = statement.signer == Signer::Officer(name.clone());
+        if same_name || *key == statement.signer_key {
+            return Err(Refusal::ApproverIsSigner { officer: id });
+        }
+        let Some(officer) = self.officer(&id) else {
+            return Err(Refusal::UnknownOfficer { officer: id });
+        };
+        officer.check(&id, statement.act.name(), &[Role::Approve], now)?;
+        if officer.key.id() == *key {
+            Ok(Some(&officer.key))
+        } else {
+            Err(Refusal::WrongKey { desk: desk.clone(), key: *key })
+        }
+    }
+
+    /// The officers of a desk who may approve what `signer` hands over at `now`, in order.
+    pub fn approvers(&self, desk: &DeskId, signer: &Name, now: Timestamp) -> Vec<Name> {
+        let officers = self.desk(desk).map(|desk| &desk.officers);
+        let may = |(name, officer): &(&Name, &Officer)| {
+            let valid = officer.from <= now && now < officer.until;
+            *name != signer && valid && officer.roles.contains(&Role::Approve)
+        };
+        officers.into_iter().flatten().filter(may).map(|(name, _)| name.clone()).collect()
     }
 
     /// The key to which a body for this desk is sealed at `now`: of those valid, the one that is
@@ -284,7 +373,13 @@ impl Directory {
 
 impl Officer {
     /// Validity first: an expired key has no roles.
-    fn check(&self, id: &OfficerId, act: &Act, now: Timestamp) -> Result<(), Refusal> {
+    fn check(
+        &self,
+        id: &OfficerId,
+        act: &'static str,
+        needed: &[Role],
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
         if now < self.from || self.until <= now {
             return Err(Refusal::KeyNotValid {
                 officer: id.clone(),
@@ -293,37 +388,45 @@ impl Officer {
                 now,
             });
         }
-        let needed = roles_for(act);
         if needed.iter().any(|role| self.roles.contains(role)) {
             Ok(())
         } else {
-            Err(Refusal::RoleMissing { officer: id.clone(), act: act.name(), role: needed[0] })
+            Err(Refusal::RoleMissing { officer: id.clone(), act, role: needed[0] })
         }
     }
 }
 
-/// The roles of which one is needed to sign an act. `Close` is for either side.
+/// The roles of which one is needed to sign an act. Where there are two, either
+/// side may do it, each with its own role.
 pub(super) const fn roles_for(act: &Act) -> &'static [Role] {
     match act {
         Act::Request(_)
         | Act::ProvideClarification
         | Act::RequestExtension
         | Act::Withdraw
-        | Act::Mla(MlaStep::Sent) => &[Role::Request],
+        | Act::ProvideInformation
+        | Act::Mla { step: MlaStep::Sent, .. } => &[Role::Request],
         Act::Acknowledge { .. }
         | Act::ReviseEstimate { .. }
         | Act::RequestClarification
         | Act::Determine { .. }
         | Act::Execute { .. }
         | Act::Extend { .. }
-        | Act::Mla(MlaStep::Received | MlaStep::Decided) => &[Role::Answer],
-        Act::Close => &[Role::Request, Role::Answer],
+        | Act::Regrade { .. }
+        | Act::DiscloseTraffic
+        | Act::Mla { step: MlaStep::Received | MlaStep::Decided, .. } => &[Role::Answer],
+        Act::Close
+        | Act::AnswerConditions(_)
+        | Act::Feedback
+        | Act::RequestUseReport
+        | Act::ReportUse
+        | Act::ReportSecurityIncident => &[Role::Request, Role::Answer],
         Act::Receipt { .. } | Act::Retrieval { .. } => &[],
     }
 }
 
-impl From<&FoundingMember> for Member {
-    fn from(member: &FoundingMember) -> Self {
+impl Member {
+    fn founding(member: &FoundingMember, genesis: Hash) -> Self {
         Self {
             status: Status::Active,
             display_name: member.display_name.clone(),
@@ -331,6 +434,23 @@ impl From<&FoundingMember> for Member {
             national_key: member.national_key.clone(),
             instruments: member.instruments.clone(),
             preservation_days_min: member.preservation_days_min,
+            version: 0,
+            entry: genesis,
+        }
+    }
+}
+
+impl From<&EntryDesk> for Desk {
+    fn from(desk: &EntryDesk) -> Self {
+        Self {
+            organisation: desk.organisation.clone(),
+            time_zone: desk.hours.time_zone.clone(),
+            languages: desk.languages.iter().map(|language| language.tag.clone()).collect(),
+            desk_key: desk.desk_key.clone(),
+            encryption_keys: desk.encryption_keys.clone(),
+            officers: desk.officers.iter().map(|o| (o.name.clone(), Officer::from(o))).collect(),
+            witness_key: desk.witness_key.clone(),
+            retired: false,
         }
     }
 }
@@ -344,6 +464,8 @@ impl From<&FoundingDesk> for Desk {
             desk_key: desk.desk_key.clone(),
             encryption_keys: desk.encryption_keys.clone(),
             officers: desk.officers.iter().map(|o| (o.name.clone(), Officer::from(o))).collect(),
+            witness_key: desk.witness_key.clone(),
+            retired: false,
         }
     }
 }

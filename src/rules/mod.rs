@@ -6,25 +6,34 @@
 //! `decide` answers a [`Command`] with what happened or with one [`Refusal`]; `apply` adds what
 //! happened, and cannot refuse: a committed event is true.
 
+pub mod aftermath;
 pub mod check;
 pub mod command;
+pub mod conditions;
 pub mod deadline;
+pub mod entry;
 pub mod event;
 pub mod follow_up;
+pub mod grade;
 pub mod handling;
 pub mod measure;
 pub mod member;
 pub mod refusal;
+mod refusal_table;
 pub mod request;
 pub mod request_type;
 pub mod seen;
 mod state;
+pub mod target;
 pub mod transport;
 
-pub use check::check;
-pub use command::{Command, Deadline, DeadlineKind, ErasureReason};
+pub use aftermath::{Aftermath, UseReport};
+pub use check::{check, check_link, check_parent};
+pub use command::{ClockWitness, Command, Deadline, DeadlineKind, ErasureReason};
+pub use conditions::Conditions;
 pub use event::{Event, Kind, Numbering, OfferFailure, Stamp};
 pub use follow_up::FollowUp;
+pub use grade::Grade;
 pub use handling::Handling;
 pub use measure::Measure;
 pub use member::{Directory, Status};
@@ -33,7 +42,8 @@ pub use request::{Message, Request, Side};
 pub use state::State;
 pub use transport::{Evidence, Transport};
 
-use crate::envelope::genesis::Genesis;
+use crate::envelope::entry::Entry;
+use crate::envelope::genesis::{Announcement, Genesis};
 use crate::envelope::{Act, Statement};
 use crate::units::{DeskId, Index, MessageId, Timestamp};
 
@@ -49,7 +59,8 @@ pub enum Decision {
         /// Record time.
         time: Timestamp,
     },
-    /// Nothing happens: the deadline is obsolete, or the offer was noted before or matters no more.
+    /// Nothing happens: the deadline is obsolete, or the offer was noted before or matters no more,
+    /// or nobody doubts the clock.
     Nothing,
 }
 
@@ -61,6 +72,8 @@ pub fn decide(state: &State, command: &Command, now: Timestamp) -> Result<Decisi
     match command {
         Command::Found(genesis) => found(state, genesis),
         Command::Submit { caller, statement } => submit(state, caller, statement, now),
+        Command::Publish { caller, entry } => publish(state, caller, entry, now),
+        Command::AnnounceLogKey(announced) => Ok(announce(state, announced)),
         Command::NoteOffer { message } => {
             advance(state, *message, transport::Move::Offer, Kind::Offered { message: *message })
         }
@@ -72,6 +85,11 @@ pub fn decide(state: &State, command: &Command, now: Timestamp) -> Result<Decisi
             sha256: *sha256,
         })),
         Command::NoteClockStep { step_ms } => Ok(own(Kind::ClockStepped { step_ms: *step_ms })),
+        Command::ConfirmClock { by } if state.clock_in_doubt() => {
+            Ok(own(Kind::ClockConfirmed { by: *by }))
+        }
+        Command::ConfirmClock { .. } => Ok(Decision::Nothing),
+        Command::Pad => Ok(own(Kind::Padded)),
     }
 }
 
@@ -101,25 +119,82 @@ fn submit(
     if let Some(Message { index, time, .. }) = seen::repeat(state, statement)? {
         return Ok(Decision::Repeat { index: *index, time: *time });
     }
-    check(state.directory(), state.request(statement.request), statement, now)?;
-    check_parent(state, statement)?;
+    // What is under embargo is not there for its recipient.
+    let request = state
+        .request(statement.request)
+        .filter(|request| !request.is_under_embargo() || request.from == statement.from);
+    check(state.directory(), request, statement, now)?;
+    check_relations(state, statement, now)?;
     seen::check_limits(state, statement)?;
-    Ok(Decision::New(Event {
-        from: Some(statement.from.clone()),
-        to: Some(statement.to.clone()),
-        request: Some(statement.request),
-        kind: Kind::Accepted(Box::new(statement.clone())),
-    }))
+    Ok(Decision::New(Event::accepted(statement, request)))
 }
 
-/// A parent that is known must be the sender's own; one that is forgotten cannot be looked at.
-fn check_parent(state: &State, statement: &Statement) -> Result<(), Refusal> {
-    let Act::Request(facts) = &statement.act else { return Ok(()) };
-    match facts.parent.and_then(|parent| state.request(parent)) {
-        Some(parent) if parent.side(&statement.from).is_none() => {
-            Err(Refusal::ParentNotYours { parent: parent.id })
+fn publish(
+    state: &State,
+    caller: &DeskId,
+    entry: &Entry,
+    now: Timestamp,
+) -> Result<Decision, Refusal> {
+    match entry::repeat(state, entry)? {
+        Some(entry::Published { index, time, .. }) => {
+            Ok(Decision::Repeat { index: *index, time: *time })
         }
-        Some(_) | None => Ok(()),
+        None => {
+            entry::check(state, caller, entry, now)?;
+            Ok(own(Kind::EntryPublished(Box::new(entry.clone()))))
+        }
+    }
+}
+
+/// Each key is announced once, and in its turn.
+fn announce(state: &State, announced: &Announcement) -> Decision {
+    let is_next = state.directory().network().is_some_and(|network| {
+        announced.check(&network.name, network.genesis, &network.log_keys).is_ok()
+    });
+    if is_next {
+        own(Kind::LogKeyAnnounced(Box::new(announced.clone())))
+    } else {
+        Decision::Nothing
+    }
+}
+
+/// What a statement says of other requests, and of an embargo that may have passed on the way.
+fn check_relations(state: &State, statement: &Statement, now: Timestamp) -> Result<(), Refusal> {
+    match &statement.act {
+        Act::Request(facts) => {
+            if let Some(until) = facts.embargo_until.filter(|until| *until <= now) {
+                return Err(Refusal::EmbargoPassed { until, now });
+            }
+            match facts.parent.and_then(|parent| state.request(parent)) {
+                Some(parent) => check_parent(parent, statement, facts),
+                None => Ok(()),
+            }
+        }
+        Act::Mla { carried_by: Some(carrier), .. } => match state.request(*carrier) {
+            Some(carrier) => check_link(carrier, statement),
+            None => Ok(()),
+        },
+        Act::Mla { carried_by: None, .. }
+        | Act::Acknowledge { .. }
+        | Act::ReviseEstimate { .. }
+        | Act::RequestClarification
+        | Act::ProvideClarification
+        | Act::Determine { .. }
+        | Act::Execute { .. }
+        | Act::RequestExtension
+        | Act::Extend { .. }
+        | Act::Withdraw
+        | Act::Close
+        | Act::Regrade { .. }
+        | Act::AnswerConditions(_)
+        | Act::ProvideInformation
+        | Act::DiscloseTraffic
+        | Act::Feedback
+        | Act::RequestUseReport
+        | Act::ReportUse
+        | Act::ReportSecurityIncident
+        | Act::Receipt { .. }
+        | Act::Retrieval { .. } => Ok(()),
     }
 }
 
@@ -151,6 +226,18 @@ fn pass(state: &State, deadline: Deadline, now: Timestamp) -> Result<Decision, R
         DeadlineKind::HandOver(message) => {
             advance(state, message, transport::Move::HandOver, Kind::HandedOver { message })
         }
+        DeadlineKind::EmbargoEnd(id) => {
+            let request = state.request(id);
+            let embargo = request.and_then(|request| request.embargo.clone());
+            Ok(embargo.map_or(Decision::Nothing, |statement| {
+                Decision::New(Event {
+                    from: Some(statement.from.clone()),
+                    to: Some(statement.to.clone()),
+                    request: Some(id),
+                    kind: Kind::EmbargoEnded(statement),
+                })
+            }))
+        }
         DeadlineKind::PreservationEnd(id) => {
             Ok(state.request(id).map_or(Decision::Nothing, |request| {
                 Decision::New(Event {
@@ -171,7 +258,7 @@ fn erase(
     of: MessageId,
     reason: ErasureReason,
 ) -> Result<Decision, Refusal> {
-    let kind = Kind::BodyErased { index, reason };
+    let kind = Kind::BodyErased { index, reason, of: Some(of) };
     match state.find(of) {
         None => Ok(own(kind)),
         Some((_, message)) if message.index != index => Err(Refusal::UnknownStatement { of }),
@@ -181,11 +268,12 @@ fn erase(
     }
 }
 
-/// An event about a statement, for both its desks.
+/// An event about a statement, for both its desks, as far as they may know of it.
 fn concerning(request: &Request, message: &Message, kind: Kind) -> Event {
+    let to = request.recipient(message);
     Event {
         from: Some(request.desk(message.by).clone()),
-        to: Some(request.recipient(message).clone()),
+        to: request.is_known_to(to).then(|| to.clone()),
         request: Some(request.id),
         kind,
     }

@@ -8,6 +8,7 @@
 //! - 2xx: what is said
 //! - 3xx: the stage does not allow it
 //! - 4xx: repeats, time, limits
+//! - 5xx: a nation's entry in the directory
 //!
 //! Each line of the table: the state of affairs; code, reason, class, field; the cause with the
 //! values at hand; what to do next. Causes and next actions are lower-case without a final stop,
@@ -15,7 +16,8 @@
 
 use std::fmt;
 
-use crate::envelope::words::{Instrument, MlaStep, Outcome, RequestType, Role};
+use super::refusal_table::refusals;
+use crate::envelope::words::{Instrument, MlaStep, Outcome, RequestType, Role, Urgency};
 use crate::units::{DeskId, Hash, MemberId, MessageId, OfficerId, RequestId, Timestamp};
 
 /// What sort of no it is: what a caller's program does about it.
@@ -35,68 +37,11 @@ pub enum Class {
     Exhausted,
 }
 
-/// Declares the refusals: one row each.
-macro_rules! refusals {
-    ($(
-        $(#[$doc:meta])*
-        $variant:ident $( { $( $name:ident : $type:ty ),+ $(,)? } )?
-        = $code:literal $reason:literal $class:ident $field:expr;
-        $cause:literal;
-        $next:literal;
-    )+) => {
-        /// A refusal: nothing is recorded, nothing has changed.
-        #[derive(Debug, Clone, PartialEq, Eq)]
-        #[expect(missing_docs, reason = "the fields are the values that the cause names")]
-        pub enum Refusal {
-            $(
-                $(#[$doc])*
-                #[doc = concat!("`", $code, "` `", $reason, "`; next: ", $next, ".")]
-                $variant $( { $( $name : $type ),+ } )?
-            ),+
-        }
-
-        impl Refusal {
-            /// Every code with its reason, in order.
-            pub const CODES: &'static [(&'static str, &'static str)] =
-                &[ $( ($code, $reason) ),+ ];
-
-            /// The permanent code ("R-106").
-            pub const fn code(&self) -> &'static str {
-                match self { $( Self::$variant { .. } => $code ),+ }
-            }
-
-            /// The permanent reason ("UNKNOWN_RECIPIENT").
-            pub const fn reason(&self) -> &'static str {
-                match self { $( Self::$variant { .. } => $reason ),+ }
-            }
-
-            /// What sort of no it is.
-            pub const fn class(&self) -> Class {
-                match self { $( Self::$variant { .. } => Class::$class ),+ }
-            }
-
-            /// The field that it is about, as a path, where there is one.
-            pub const fn field(&self) -> Option<&'static str> {
-                match self { $( Self::$variant { .. } => $field ),+ }
-            }
-
-            /// Why, with the values at hand.
-            pub fn cause(&self) -> String {
-                match self { $( Self::$variant $( { $( $name ),+ } )? => format!($cause) ),+ }
-            }
-
-            /// What to do next.
-            pub const fn next_action(&self) -> &'static str {
-                match self { $( Self::$variant { .. } => $next ),+ }
-            }
-        }
-    };
-}
-
 /// Shorthands for the fields of a statement, as `envelope::Malformed` names them.
 const FROM: Option<&str> = Some("header.context.from");
 const OFFICER: Option<&str> = Some("header.context.officer");
 const KEY: Option<&str> = Some("header.context.signer_key_id");
+const APPROVER: Option<&str> = Some("header.context.approver");
 const TO: Option<&str> = Some("header.context.to");
 const CASE: Option<&str> = Some("header.context.case_id");
 const REQUEST: Option<&str> = Some("header.context.request_id");
@@ -105,7 +50,12 @@ const CREATED: Option<&str> = Some("header.context.created_ms");
 const NOT_AFTER: Option<&str> = Some("header.context.not_after_ms");
 const MESSAGE: Option<&str> = Some("header.context.message_id");
 const ACT: Option<&str> = Some("header.context.act");
+const URGENCY: Option<&str> = Some("header.context.regrade.urgency");
+const EMBARGO: Option<&str> = Some("header.context.request.embargo_until_ms");
+const CARRIER: Option<&str> = Some("header.context.mla.carried_by_request_id");
+const ENTRY_MEMBER: Option<&str> = Some("entry.member_id");
 const INSTRUMENT: Option<&str> = Some("header.context.request.instrument");
+const PARENT: Option<&str> = Some("header.context.request.parent_request_id");
 
 refusals! {
     // -- 1xx: who speaks, and to whom
@@ -183,6 +133,15 @@ refusals! {
     WrongParty { act: &'static str, party: &'static str } = "R-117" "WRONG_PARTY" NotAllowed ACT;
         "{act} is for the {party} desk";
         "leave this to the other desk";
+    /// Data are handed over, and nobody else stands behind it.
+    SecondOfficerMissing { act: &'static str, kind: RequestType }
+        = "R-118" "SECOND_OFFICER_MISSING" NotAllowed APPROVER;
+        "{act} on a {kind} hands data over, and no second officer approves it";
+        "have an officer with the role APPROVE sign as well, or say that you are alone and why";
+    /// The second officer is the first.
+    ApproverIsSigner { officer: OfficerId } = "R-119" "APPROVER_IS_SIGNER" NotAllowed APPROVER;
+        "{officer} approves a statement of their own";
+        "have another officer with the role APPROVE sign as well";
 
     // -- 2xx: what is said
 
@@ -211,8 +170,7 @@ refusals! {
         "the case id is not that of request {request}";
         "use the case id of the request";
     /// The parent is a request between others.
-    ParentNotYours { parent: RequestId } = "R-206" "PARENT_NOT_YOURS" NotAllowed
-        Some("header.context.request.parent_request_id");
+    ParentNotYours { parent: RequestId } = "R-206" "PARENT_NOT_YOURS" NotAllowed PARENT;
         "the sender is not a party to the parent request {parent}";
         "name a request of your own desk, or none";
     /// An act does not say what it replies to.
@@ -272,6 +230,80 @@ refusals! {
     NoBody { of: MessageId } = "R-219" "NO_BODY" Unlawful ACT;
         "statement {of} is a machine's and has no body";
         "take it as it stands";
+    /// The type cannot be that urgent, or must be more so.
+    UrgencyNotForType { kind: RequestType, urgency: Urgency, allowed: String }
+        = "R-240" "URGENCY_NOT_FOR_TYPE" Unlawful Some("header.context.request.urgency");
+        "{kind} cannot be {urgency}; it can be {allowed}";
+        "choose one of these urgencies, or another type";
+    /// The type follows from a request that it does not name.
+    ParentMissing { kind: RequestType } = "R-241" "PARENT_MISSING" Unlawful PARENT;
+        "{kind} does not say from which preservation it follows";
+        "name the preservation request as its parent";
+    /// The parent is of a type from which this one does not follow.
+    ParentNotForType { kind: RequestType, parent: RequestId, parent_kind: RequestType }
+        = "R-242" "PARENT_NOT_FOR_TYPE" Unlawful PARENT;
+        "the parent {parent} is a {parent_kind}, from which no {kind} follows";
+        "name the preservation request as its parent";
+    /// The act makes no sense on the type.
+    ActNotForType { act: &'static str, kind: RequestType }
+        = "R-243" "ACT_NOT_FOR_TYPE" Unlawful ACT;
+        "{act} makes no sense on a {kind}, which asks for less";
+        "acknowledge it or close it; ask for more in a request of another type";
+
+    /// The urgency is the one that counts already.
+    SameUrgency { urgency: Urgency } = "R-250" "SAME_URGENCY" Unlawful URGENCY;
+        "the request is {urgency} already";
+        "give another urgency, or leave it";
+    /// Nobody but the sender makes it an emergency.
+    NeverUpToEmergency = "R-251" "NEVER_UP_TO_EMERGENCY" Unlawful URGENCY;
+        "only the requesting desk can state that life or safety is at risk";
+        "call the requesting desk, and let it make an EMERGENCY request with the facts";
+    /// The type is nothing but an emergency.
+    AlwaysEmergency { kind: RequestType } = "R-252" "ALWAYS_EMERGENCY" Unlawful URGENCY;
+        "{kind} is always EMERGENCY";
+        "determine it; NOT_COMPETENT or REFUSED if it is no emergency";
+    /// Conditions come first only where nothing is asked.
+    PriorConditionsMisplaced { kind: RequestType } = "R-253" "PRIOR_CONDITIONS_MISPLACED" Unlawful
+        Some("header.context.request.prior_conditions");
+        "{kind} asks for something: conditions come with the determination";
+        "leave the prior conditions out, or offer information as SPONTANEOUS_INFORMATION";
+    /// No request for mutual assistance can be demanded here.
+    MlaDemandMisplaced { kind: RequestType } = "R-254" "MLA_DEMAND_MISPLACED" Unlawful
+        Some("header.context.execute.mla_demanded");
+        "nothing is disclosed with this {kind} for which mutual assistance could be demanded";
+        "leave the demand out";
+    /// A test or an exercise stays one.
+    FlagsNotKept { parent: RequestId } = "R-255" "FLAGS_NOT_KEPT" Unlawful
+        Some("header.context.request.parent_request_id");
+        "test and exercise are not marked as on the parent request {parent}";
+        "mark it as the parent is marked, or name no parent";
+    /// The embargo is over before it begins.
+    EmbargoPassed { until: Timestamp, now: Timestamp } = "R-256" "EMBARGO_PASSED" Unlawful EMBARGO;
+        "the embargo ends at {until}; it is {now}";
+        "give a later moment, or send it without an embargo";
+    /// The embargo is too long.
+    EmbargoTooLong { until: Timestamp, latest: Timestamp } = "R-257" "EMBARGO_TOO_LONG" Unlawful
+        EMBARGO;
+        "the embargo ends at {until}; {latest} is the latest, 60 days after it was made";
+        "give an earlier moment, or send it later";
+    /// An emergency does not wait.
+    EmbargoInEmergency = "R-258" "EMBARGO_IN_EMERGENCY" Unlawful EMBARGO;
+        "an EMERGENCY is under embargo";
+        "send it without an embargo, or with another urgency";
+    /// The carrying request is between other members.
+    LinkNotYours { carrier: RequestId } = "R-259" "LINK_NOT_YOURS" NotAllowed CARRIER;
+        "request {carrier} is not between these two members";
+        "name the request that carries the mutual assistance request, or none";
+    /// The carrying request carries none.
+    LinkNotMla { carrier: RequestId, kind: RequestType } = "R-260" "LINK_NOT_MLA" Unlawful CARRIER;
+        "request {carrier} is a {kind}, which is no request for mutual assistance";
+        "name the request that carries the mutual assistance request, or none";
+
+    /// Nothing is handed over.
+    ApprovalMisplaced { act: &'static str, kind: RequestType }
+        = "R-261" "APPROVAL_MISPLACED" Unlawful APPROVER;
+        "{act} on a {kind} hands no data over: it waits for no second officer";
+        "leave the second officer out";
 
     // -- 3xx: the stage does not allow it
 
@@ -320,6 +352,10 @@ refusals! {
     Closed { stage: &'static str } = "R-311" "CLOSED" OutOfTurn ACT;
         "the request is {stage}";
         "make a new request that names this one as its parent";
+    /// Its recipient does not know of it yet.
+    UnderEmbargo { act: &'static str, until: Timestamp } = "R-312" "UNDER_EMBARGO" OutOfTurn ACT;
+        "the requested desk does not know of the request before {until}: {act} would tell it";
+        "wait until then, or withdraw the request";
     /// Nothing is preserved.
     NotPreserved { stage: &'static str } = "R-320" "NOT_PRESERVED" OutOfTurn ACT;
         "no data are preserved: the preservation is {stage}";
@@ -356,6 +392,55 @@ refusals! {
     BodyErased { of: MessageId } = "R-344" "BODY_ERASED" NotFound None;
         "the body of statement {of} was erased";
         "ask the other desk for its copy";
+
+    /// There are no conditions to answer.
+    NoConditions = "R-350" "NO_CONDITIONS" OutOfTurn ACT;
+        "no conditions wait for an answer";
+        "look at the request's history";
+    /// The conditions were answered before.
+    ConditionsAnswered { answer: &'static str } = "R-351" "CONDITIONS_ANSWERED" OutOfTurn ACT;
+        "the conditions were answered before: {answer}";
+        "look at the request's history";
+    /// The conditions are not answered yet.
+    ConditionsPending { act: &'static str } = "R-352" "CONDITIONS_PENDING" OutOfTurn ACT;
+        "the conditions have not been answered: {act} would hand over what they are for";
+        "wait until the other desk accepts them";
+    /// The conditions are not accepted.
+    ConditionsDeclined { act: &'static str } = "R-353" "CONDITIONS_DECLINED" OutOfTurn ACT;
+        "the conditions were declined: {act} would hand over what they are for";
+        "determine it again, or close or withdraw it";
+    /// No information was held back.
+    NoPriorConditions = "R-354" "NO_PRIOR_CONDITIONS" OutOfTurn ACT;
+        "no information was held back under prior conditions";
+        "look at the request's history";
+    /// The information was given before.
+    InformationProvided = "R-355" "INFORMATION_PROVIDED" OutOfTurn ACT;
+        "the information was given before";
+        "offer further information in a new request that names this one as its parent";
+    /// The feedback was given before.
+    FeedbackGiven = "R-360" "FEEDBACK_GIVEN" OutOfTurn ACT;
+        "feedback was given before";
+        "leave it at that";
+    /// There is nothing to give feedback on yet.
+    FeedbackTooEarly = "R-361" "FEEDBACK_TOO_EARLY" OutOfTurn ACT;
+        "the request has neither been carried out nor closed";
+        "wait until it is";
+    /// Nothing was given.
+    NothingGiven = "R-362" "NOTHING_GIVEN" OutOfTurn ACT;
+        "nothing was handed over whose use could be reported";
+        "look at the request's history";
+    /// A use report is waited for.
+    UseReportPending = "R-363" "USE_REPORT_PENDING" OutOfTurn ACT;
+        "a use report has been asked for and not been given";
+        "wait for it";
+    /// No use report was asked for.
+    NoUseReportAsked = "R-364" "NO_USE_REPORT_ASKED" OutOfTurn ACT;
+        "no use report is asked for";
+        "look at the request's history";
+    /// Nothing of the other desk has come here.
+    NothingReceived = "R-365" "NOTHING_RECEIVED" OutOfTurn ACT;
+        "nothing that the other desk said on this request has been delivered here";
+        "report the incident on the request whose data are affected";
 
     // -- 4xx: repeats, time, limits
 
@@ -401,6 +486,98 @@ refusals! {
         = "R-409" "TOO_MANY_STATEMENTS" Exhausted REQUEST;
         "request {request} has {max} statements, which is the most";
         "close or withdraw it, and go on in a new request that names it as its parent";
+
+    // -- 5xx: a nation's entry in the directory
+
+    /// The connection is another nation's.
+    EntryOfAnother { caller: DeskId, member: MemberId }
+        = "R-501" "ENTRY_OF_ANOTHER" NotAllowed ENTRY_MEMBER;
+        "{caller} is connected, but the entry is that of {member}";
+        "publish an entry over a desk of its own nation";
+    /// There is no such member.
+    EntryOfStranger { member: MemberId } = "R-502" "ENTRY_OF_STRANGER" NotFound ENTRY_MEMBER;
+        "{member} is not a member of this network";
+        "ask the operator how a nation becomes a member";
+    /// Somebody else signed, or nobody.
+    EntryNotSigned { member: MemberId } = "R-503" "ENTRY_NOT_SIGNED" NotAllowed
+        Some("signatures");
+        "the entry is not signed by the national key of {member}, and by it alone";
+        "sign it with the national key that the genesis names";
+    /// The member may not publish at its status.
+    EntryNotAllowed { member: MemberId, status: &'static str }
+        = "R-504" "ENTRY_NOT_ALLOWED" NotAllowed ENTRY_MEMBER;
+        "{member} is {status} and may not publish an entry";
+        "ask the operator about the member's status";
+    /// The version is not the next.
+    EntryOutOfSequence { member: MemberId, given: u64, due: u64 }
+        = "R-505" "ENTRY_OUT_OF_SEQUENCE" OutOfTurn Some("entry.version");
+        "the entry is version {given}; the next of {member} is version {due}";
+        "look at the newest version, and make the change again on top of it";
+    /// It does not quote the entry before.
+    EntryDoesNotFollow { member: MemberId, given: Hash, due: Hash }
+        = "R-506" "ENTRY_DOES_NOT_FOLLOW" OutOfTurn Some("entry.previous_sha256");
+        "the entry follows {given}; the newest of {member} is {due}";
+        "look at the newest version, and make the change again on top of it";
+    /// The national key is another.
+    NationalKeyChanged { member: MemberId }
+        = "R-507" "NATIONAL_KEY_CHANGED" Unlawful Some("entry.national_key");
+        "the entry names another national key than the genesis does of {member}";
+        "keep the national key; an entry cannot change it";
+    /// The authorities are others.
+    AuthorityChanged { member: MemberId }
+        = "R-508" "AUTHORITY_CHANGED" Unlawful Some("entry.ca_certificates");
+        "the entry names other authorities than the genesis does of {member}";
+        "keep the authorities; an entry cannot change them";
+    /// It is too late.
+    EntryStale { not_after: Timestamp, now: Timestamp }
+        = "R-509" "ENTRY_STALE" OutOfTurn Some("entry.not_after_ms");
+        "the entry was good until {not_after}; it is {now}";
+        "sign the entry again";
+    /// It comes from the future.
+    EntryFromFuture { created: Timestamp, now: Timestamp }
+        = "R-510" "ENTRY_FROM_FUTURE" Unlawful Some("entry.created_ms");
+        "the entry says it was made at {created}; it is {now}";
+        "set the clock of the machine that signs";
+    /// It would be good for too long.
+    EntryGoodForTooLong { not_after: Timestamp, latest: Timestamp }
+        = "R-511" "ENTRY_GOOD_FOR_TOO_LONG" Unlawful Some("entry.not_after_ms");
+        "the entry would be good until {not_after}; {latest} is the latest";
+        "make it good for at most 7 days";
+    /// A desk could not be written to.
+    EntryWithoutKey { desk: DeskId, now: Timestamp }
+        = "R-512" "ENTRY_WITHOUT_KEY" Unlawful Some("entry.desks.encryption_keys");
+        "no encryption key of {desk} is valid at {now}";
+        "give every desk an encryption key that is valid now";
+    /// A desk could not answer.
+    EntryWithoutOfficer { desk: DeskId, now: Timestamp }
+        = "R-513" "ENTRY_WITHOUT_OFFICER" Unlawful Some("entry.desks.officers");
+        "no officer's key of {desk} is valid at {now}";
+        "give every desk an officer whose key is valid now";
+    /// Nobody could tell what time it is there.
+    UnknownTimeZone { desk: DeskId, zone: String }
+        = "R-514" "UNKNOWN_TIME_ZONE" Unlawful Some("entry.desks.hours.time_zone");
+        "{zone} of {desk} is not in the time zone database";
+        "give an IANA time zone as Europe/Amsterdam";
+    /// A key is another member's.
+    KeyOfAnother { member: MemberId, key: Hash }
+        = "R-515" "KEY_OF_ANOTHER" Taken Some("entry.desks");
+        "key {key} in the entry of {member} is another member's";
+        "make keys of your own";
+    /// The message id belongs to another entry.
+    EntryIdReused { message: MessageId }
+        = "R-516" "ENTRY_ID_REUSED" Taken Some("entry.message_id");
+        "message id {message} was used before for another entry";
+        "sign the entry again with a new random message id";
+    /// The member publishes without end.
+    TooManyEntries { member: MemberId, max: usize }
+        = "R-517" "TOO_MANY_ENTRIES" Exhausted None;
+        "{member} has published {max} entries that are all still good";
+        "wait until the oldest of them has passed its end, at most 7 days";
+    /// The member renames its desks without end.
+    TooManyDesks { member: MemberId, max: usize }
+        = "R-518" "TOO_MANY_DESKS" Exhausted Some("entry.desks");
+        "{member} would have more than {max} desks that are known, retired ones included";
+        "keep the names of desks; a retired desk may come back under its name";
 }
 
 impl fmt::Display for Refusal {

@@ -76,7 +76,15 @@ pub(super) fn check_limits(state: &State, statement: &Statement) -> Result<(), R
         | Act::Execute { .. }
         | Act::RequestExtension
         | Act::Extend { .. }
-        | Act::Mla(_) => match state.request(statement.request) {
+        | Act::Mla { .. }
+        | Act::Regrade { .. }
+        | Act::AnswerConditions(_)
+        | Act::ProvideInformation
+        | Act::DiscloseTraffic
+        | Act::Feedback
+        | Act::RequestUseReport
+        | Act::ReportUse
+        | Act::ReportSecurityIncident => match state.request(statement.request) {
             Some(request) if request.statements >= STATEMENTS_MAX => {
                 Err(Refusal::TooManyStatements { request: request.id, max: STATEMENTS_MAX })
             }
@@ -127,6 +135,7 @@ mod tests {
             message: MessageId([1; 16]),
             from: "NL/cyber".parse().unwrap(),
             signer: Signer::Desk,
+            approval: crate::envelope::Approval::None,
             signer_key: Hash([1; 32]),
             to: "RO/cyber".parse().unwrap(),
             case: CaseId([1; 16]),
@@ -149,6 +158,8 @@ mod tests {
             test: false,
             exercise: false,
             parent: None,
+            prior_conditions: false,
+            embargo_until: None,
         }))
     }
 

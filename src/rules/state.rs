@@ -13,11 +13,13 @@ use serde::{Deserialize, Serialize};
 
 use super::command::{Command, Deadline};
 use super::deadline;
+use super::entry::{ENTRIES_MAX, Published};
 use super::event::{Event, Kind, Numbering, Stamp};
 use super::member::Directory;
 use super::refusal::Refusal;
 use super::request::{Message, Request};
 use super::seen;
+use crate::envelope::entry::Entry;
 use crate::envelope::{Act, Statement};
 use crate::units::{DeskId, DeskIndex, Index, MemberId, MessageId, RequestId, Timestamp};
 
@@ -36,6 +38,10 @@ pub struct State {
     pub(super) forget: RedBlackTreeSetSync<(Timestamp, RequestId)>,
     /// Requests by requesting member: open, and remembered at all.
     pub(super) counts: RedBlackTreeMapSync<MemberId, Counts>,
+    /// The wall clock has jumped, and nobody has confirmed it since.
+    clock_in_doubt: bool,
+    /// The newest entries of each member, oldest first.
+    published: RedBlackTreeMapSync<MemberId, Vec<Published>>,
     desk_indexes: RedBlackTreeMapSync<DeskId, DeskIndex>,
     pairs: RedBlackTreeMapSync<(DeskId, DeskId), u64>,
 }
@@ -73,6 +79,16 @@ impl State {
         self.counts.values().map(|counts| u64::from(counts.open)).sum()
     }
 
+    /// A remembered entry of a member.
+    pub fn published(&self, member: MemberId, message: MessageId) -> Option<&Published> {
+        self.all_published(member).iter().find(|known| known.message == message)
+    }
+
+    /// The remembered entries of a member, oldest first.
+    pub(super) fn all_published(&self, member: MemberId) -> &[Published] {
+        self.published.get(&member).map(Vec::as_slice).unwrap_or_default()
+    }
+
     /// A remembered statement of this desk.
     pub fn message(&self, from: &DeskId, id: MessageId) -> Option<&Message> {
         let (request, message) = self.find(id)?;
@@ -99,10 +115,17 @@ impl State {
         self.deadlines.first().map(|deadline| deadline.at)
     }
 
-    /// The deadlines that have passed, as commands, in the order in which they pass.
+    /// True after the wall clock has jumped, until it is confirmed: no deadline passes meanwhile.
+    pub const fn clock_in_doubt(&self) -> bool {
+        self.clock_in_doubt
+    }
+
+    /// The deadlines that have passed, as commands, in the order in which they pass. None while the
+    /// clock is in doubt.
     pub fn due(&self, now: Timestamp) -> Vec<Command> {
         self.deadlines
             .iter()
+            .filter(|_| !self.clock_in_doubt)
             .take_while(|deadline| deadline.at <= now)
             .map(|deadline| Command::PassDeadline(*deadline))
             .collect()
@@ -117,7 +140,7 @@ impl State {
     pub fn released(&self, to: &DeskId, of: MessageId) -> Result<Index, Refusal> {
         let (_, message) = self
             .find(of)
-            .filter(|(request, message)| request.recipient(message) == to)
+            .filter(|(request, message)| request.recipient(message) == to && message.out.is_some())
             .ok_or(Refusal::UnknownStatement { of })?;
         if message.machine {
             return Err(Refusal::NoBody { of });
@@ -165,10 +188,35 @@ impl State {
         if let Kind::Founded(genesis) = &event.kind {
             self.directory = Directory::from_genesis(genesis);
         }
+        if matches!(event.kind, Kind::ClockStepped { .. } | Kind::ClockConfirmed { .. }) {
+            self.clock_in_doubt = matches!(event.kind, Kind::ClockStepped { .. });
+        }
+        if let Kind::EntryPublished(entry) = &event.kind {
+            self.add_entry(entry, stamp);
+        }
+        if let Kind::LogKeyAnnounced(announced) = &event.kind {
+            self.directory.add_log_key(announced.log_key());
+        }
         if let Some(id) = event.request {
             self.add_to_request(id, event, stamp);
         }
         seen::forget(self, stamp.time);
+    }
+
+    fn add_entry(&mut self, entry: &Entry, stamp: Stamp) {
+        self.directory.add_entry(entry);
+        let mut published = self.all_published(entry.member).to_vec();
+        if published.len() >= ENTRIES_MAX {
+            published.remove(0);
+        }
+        published.push(Published {
+            message: entry.message,
+            hash: entry.hash,
+            index: stamp.index,
+            time: stamp.time,
+            not_after: entry.not_after,
+        });
+        self.published.insert_mut(entry.member, published);
     }
 
     fn count(&mut self, event: &Event) {
@@ -184,11 +232,11 @@ impl State {
 
     /// Adds an event to its request, and changes the sets by what it changed there.
     fn add_to_request(&mut self, id: RequestId, event: &Event, stamp: Stamp) {
-        let touched = touched(event);
+        let touched = self.touched(id, event);
         let before = self.entries(id, &touched);
         if let Kind::Accepted(statement) = &event.kind {
             self.messages.insert_mut(statement.message, id);
-            if let Some(request) = Request::open(statement, stamp) {
+            if let Some(request) = Request::open(event, stamp) {
                 self.requests.insert_mut(id, request);
                 self.relist(before, self.entries(id, &touched));
                 return;
@@ -198,6 +246,19 @@ impl State {
             request.apply(event, stamp);
         }
         self.relist(before, self.entries(id, &touched));
+    }
+
+    /// The statements whose transport, or whose limits, an event may change. Re-grading changes
+    /// those of every statement on the request; it is rare, and their number is bounded.
+    fn touched(&self, id: RequestId, event: &Event) -> Vec<MessageId> {
+        let mut touched = touched(event);
+        if let Kind::Accepted(statement) = &event.kind
+            && matches!(statement.act, Act::Regrade { .. })
+            && let Some(request) = self.requests.get(&id)
+        {
+            touched.extend(request.messages.keys().copied());
+        }
+        touched
     }
 
     /// What the request and these of its statements have in the sets; nothing if it is not there.
@@ -265,16 +326,22 @@ impl Entries {
         let mut entries = Self {
             member: Some(request.from.member),
             open: request.is_open(),
-            deadlines: deadline::of_measure(request).into_iter().collect(),
+            deadlines: deadline::of_measure(request)
+                .into_iter()
+                .chain(deadline::of_embargo(request))
+                .collect(),
             waiting: Vec::new(),
             forget: seen::forgotten_at(request).map(|at| (at, request.id)),
         };
         for id in touched {
             let Some(message) = request.messages.get(id) else { continue };
-            let due = deadline::of_message(request.facts.urgency, *id, message);
+            let due = deadline::of_message(request.grade.urgency, *id, message);
             entries.deadlines.extend(due.into_iter().flatten());
-            if !message.machine && !message.transport.is_receipted() {
-                entries.waiting.push((request.recipient(message).clone(), message.index, *id));
+            if let Some((index, _)) = message.out
+                && !message.machine
+                && !message.transport.is_receipted()
+            {
+                entries.waiting.push((request.recipient(message).clone(), index, *id));
             }
         }
         entries
@@ -299,9 +366,18 @@ fn touched(event: &Event) -> Vec<MessageId> {
                 | Act::Extend { .. }
                 | Act::Withdraw
                 | Act::Close
-                | Act::Mla(_) => vec![*message],
+                | Act::Mla { .. }
+                | Act::Regrade { .. }
+                | Act::AnswerConditions(_)
+                | Act::ProvideInformation
+                | Act::DiscloseTraffic
+                | Act::Feedback
+                | Act::RequestUseReport
+                | Act::ReportUse
+                | Act::ReportSecurityIncident => vec![*message],
             }
         }
+        Kind::EmbargoEnded(statement) => vec![statement.message],
         Kind::Offered { message }
         | Kind::OfferFailed { message, .. }
         | Kind::HandedOver { message } => vec![*message],
@@ -309,7 +385,11 @@ fn touched(event: &Event) -> Vec<MessageId> {
         | Kind::PreservationExpired { .. }
         | Kind::BodyErased { .. }
         | Kind::TailTruncated { .. }
-        | Kind::ClockStepped { .. } => Vec::new(),
+        | Kind::ClockStepped { .. }
+        | Kind::ClockConfirmed { .. }
+        | Kind::Padded
+        | Kind::EntryPublished(_)
+        | Kind::LogKeyAnnounced(_) => Vec::new(),
     }
 }
 

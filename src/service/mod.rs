@@ -13,9 +13,14 @@ use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
+use crate::codec::Log;
 use crate::config;
 use crate::envelope::genesis::{self, Genesis};
+use crate::identity::keyfile::Kind;
 use crate::identity::{Unlock, unlock};
+use crate::relay::{NotPinned, Seeds, Signers};
+use crate::tlog::Policy;
+use crate::units::Unreadable;
 
 /// Why a program cannot start. Each names the file or address concerned.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +41,17 @@ pub enum StartError {
         /// Why.
         why: String,
     },
+    /// The policy is not one, or not of this network's logs.
+    #[error("network.policy: {path}: {why}")]
+    Policy {
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// The address of a witness in the policy, or the authorities for it.
+    #[error("{0}")]
+    Witness(Unreadable),
     /// The unlock secret.
     #[error("{0}")]
     Unlock(#[from] unlock::Fault),
@@ -63,6 +79,14 @@ pub enum StartError {
         /// Why.
         why: String,
     },
+    /// A key is not the one of its log.
+    #[error("the key file {path} is of another key: {why}")]
+    LogKey {
+        /// Which file.
+        path: PathBuf,
+        /// What it has and what belongs there.
+        why: NotPinned,
+    },
     /// An authority of the genesis cannot be used.
     #[error("the authorities of the genesis: {0}")]
     Authority(crate::identity::Denied),
@@ -78,7 +102,10 @@ pub enum StartError {
 }
 
 /// The signed genesis of a configuration, held against the pinned hash and its signatures.
-fn read_genesis(network: &config::Network) -> Result<(Vec<u8>, Genesis), StartError> {
+///
+/// # Errors
+/// [`StartError::File`] or [`StartError::Genesis`].
+pub(crate) fn read_genesis(network: &config::Network) -> Result<(Vec<u8>, Genesis), StartError> {
     let path = &network.genesis;
     let signed =
         std::fs::read(path).map_err(|error| StartError::File { path: path.clone(), error })?;
@@ -92,7 +119,68 @@ fn read_genesis(network: &config::Network) -> Result<(Vec<u8>, Genesis), StartEr
     Ok((signed, genesis))
 }
 
-fn read_unlock(unlock: &config::Unlock) -> Result<Unlock, StartError> {
+/// The keys that sign the logs of the network that `genesis` founds, opened with the secret that
+/// the configuration names.
+///
+/// # Errors
+/// [`StartError::Unlock`], [`StartError::Key`], or [`StartError::LogKey`] when nothing is on record
+/// yet and a file holds another key than the genesis pins. What was announced since, the relay
+/// checks itself when it opens its journal.
+pub fn read_signers(config: &config::Relay, genesis: &Genesis) -> Result<Signers, StartError> {
+    let unlock = read_unlock(&config.unlock)?;
+    let config::Logs { directory_key, traffic_key, next_directory_key, next_traffic_key } =
+        &config.logs;
+    let seed = |path: &PathBuf| read_seed(path, Kind::Ed25519, &unlock);
+    let seeds = Seeds {
+        directory: seed(directory_key)?,
+        traffic: seed(traffic_key)?,
+        next_directory: next_directory_key.as_ref().map(seed).transpose()?,
+        next_traffic: next_traffic_key.as_ref().map(seed).transpose()?,
+    };
+    let wrong = |why| log_key_error(config, why);
+    let signers = Signers::unchecked(&genesis.network, &seeds).map_err(wrong)?;
+    // Keys that were announced since stand in the journal; without one there are none.
+    if !config.store.directory.join("journal").exists() {
+        signers.check(&genesis.network, &genesis.log_keys).map_err(wrong)?;
+    }
+    Ok(signers)
+}
+
+/// That a key of the logs is none of theirs, with the file that it is in.
+pub(crate) fn log_key_error(config: &config::Relay, why: NotPinned) -> StartError {
+    let path = match why.log {
+        Log::Directory => &config.logs.directory_key,
+        Log::Traffic => &config.logs.traffic_key,
+    };
+    StartError::LogKey { path: path.clone(), why }
+}
+
+/// The policy that a configuration names, or the one that the genesis states.
+///
+/// # Errors
+/// [`StartError::File`] or [`StartError::Policy`].
+pub(crate) fn read_policy(
+    network: &config::Network,
+    genesis: &Genesis,
+) -> Result<Policy, StartError> {
+    let Some(path) = &network.policy else { return Ok(genesis::default_policy(genesis)) };
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| StartError::File { path: path.clone(), error })?;
+    let wrong = |why: String| StartError::Policy { path: path.clone(), why };
+    let policy: Policy = text.parse().map_err(|error: Unreadable| wrong(error.to_string()))?;
+    for key in genesis::log_keys(&genesis.network, &genesis.log_keys) {
+        if !policy.logs().iter().any(|log| log.key == key) {
+            return Err(wrong(format!("it has no line \"log {key}\"")));
+        }
+    }
+    Ok(policy)
+}
+
+/// The secret that a configuration names.
+///
+/// # Errors
+/// [`StartError::Unlock`] or [`StartError::NoUnlock`].
+pub(crate) fn read_unlock(unlock: &config::Unlock) -> Result<Unlock, StartError> {
     match (&unlock.file, &unlock.credential) {
         (Some(file), _) => Ok(Unlock::from_file(file)?),
         (None, Some(name)) => Ok(Unlock::from_credential(name)?),
@@ -101,9 +189,12 @@ fn read_unlock(unlock: &config::Unlock) -> Result<Unlock, StartError> {
 }
 
 /// A seed of 32 bytes from a key file.
-fn read_seed(
+///
+/// # Errors
+/// [`StartError::Key`].
+pub(crate) fn read_seed(
     path: &std::path::Path,
-    kind: crate::identity::keyfile::Kind,
+    kind: Kind,
     unlock: &Unlock,
 ) -> Result<Zeroizing<[u8; 32]>, StartError> {
     let wrong = |why: crate::identity::keyfile::Fault| StartError::Key {

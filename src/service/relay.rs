@@ -3,7 +3,9 @@
 //! Up: genesis, store, certificates, listeners. Down: no more connections, calls drained, store
 //! closed, and only then the operator's listener, so that health can say so to the last.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,15 +15,20 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
-use super::{StartError, read_genesis, read_unlock};
+use super::{StartError, log_key_error, read_genesis, read_policy, read_signers, read_unlock};
 use crate::config;
+use crate::cosign::http::HttpWitness;
 use crate::envelope::genesis::Genesis;
 use crate::grpc::serve::{Edge, Limits};
-use crate::identity::trust::Policy;
+use crate::identity::trust::{Nation, Policy};
 use crate::identity::{self, Connections, OwnCertificate, Trust};
 use crate::journal;
-use crate::relay::{self, Relay, Running, SystemClock};
+use crate::relay::{self, Clock, PublishOptions, Publisher, Relay, Running};
+use crate::relay::{Signers, SystemClock};
 use crate::telemetry::{self, RelayFigures};
+use crate::tlog;
+use crate::units::{DeskId, MemberId};
+use crate::web;
 
 /// How often a relay or an agent looks whether its own certificate was renewed.
 pub(super) const KEEP_UP_EVERY: Duration = Duration::from_secs(10);
@@ -30,6 +37,7 @@ pub(super) const KEEP_UP_EVERY: Duration = Duration::from_secs(10);
 pub struct RunningRelay {
     relay: Relay,
     running: Running,
+    edge: Edge,
     own: Arc<OwnCertificate>,
     trust: Arc<Trust>,
     addresses: Addresses,
@@ -48,6 +56,8 @@ pub struct Addresses {
     pub operator: SocketAddr,
     /// For Prometheus.
     pub metrics: Option<SocketAddr>,
+    /// For readers of the published logs.
+    pub log: Option<SocketAddr>,
 }
 
 /// The listeners, bound before anything is opened: an address in use should not cost a replay.
@@ -55,6 +65,7 @@ struct Listeners {
     desks: TcpListener,
     operator: TcpListener,
     metrics: Option<TcpListener>,
+    log: Option<TcpListener>,
 }
 
 impl RunningRelay {
@@ -63,18 +74,55 @@ impl RunningRelay {
     /// # Errors
     /// See [`StartError`]; what was already open is closed again.
     pub async fn start(config: &config::Relay) -> Result<Self, StartError> {
+        Self::start_on(config, Arc::new(SystemClock::default())).await
+    }
+
+    /// As [`Self::start`], on another clock. Certificates are judged by the wall clock all the
+    /// same.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_on(
+        config: &config::Relay,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, StartError> {
+        Self::start_with(config, clock, true).await
+    }
+
+    /// As [`Self::start`], but nothing is signed and no answer carries a receipt: for measuring
+    /// what receipts cost, and for nothing else. No desk takes such an answer.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_without_receipts(config: &config::Relay) -> Result<Self, StartError> {
+        Self::start_with(config, Arc::new(SystemClock::default()), false).await
+    }
+
+    async fn start_with(
+        config: &config::Relay,
+        clock: Arc<dyn Clock>,
+        receipts: bool,
+    ) -> Result<Self, StartError> {
         let listeners = Listeners::bind(&config.listen).await?;
         let addresses = listeners.addresses()?;
         let (signed, genesis) = read_genesis(&config.network)?;
+        // A policy that cannot be used is said now, and not when the first head is published.
+        let quorum = read_policy(&config.network, &genesis)?;
         let unlock = read_unlock(&config.unlock)?;
         let tls = &config.tls;
+        let elsewhere = HttpWitness::of_policy(&quorum, &tls.witness_authorities)
+            .map_err(StartError::Witness)?;
         let own = Arc::new(OwnCertificate::load(&tls.certificate, &tls.key, unlock)?);
         let policy = memory_in(&config.store.directory)?;
         let trust = Arc::new(
             Trust::from_genesis(&genesis, tls.revocation_lists.clone(), policy)
                 .map_err(StartError::Authority)?,
         );
-        let (relay, running) = open(config, signed, &genesis).await?;
+        let signers = Arc::new(read_signers(config, &genesis)?);
+        let signers = receipts.then_some(signers);
+        let (relay, running) = open(config, signed, &genesis, (signers, quorum), clock).await?;
+        relay.announce_log_keys().await.map_err(relay::OpenError::Founding)?;
+        trust.set_nations(&nations(&relay)).map_err(StartError::Authority)?;
         write_addresses(config, &addresses);
 
         let (stopping, stop_heard) = watch::channel(false);
@@ -93,7 +141,7 @@ impl RunningRelay {
             Arc::clone(&trust),
             connections.clone(),
             identity::Limits::default(),
-            heard(stop_heard),
+            heard(stop_heard.clone()),
         );
         let figures = RelayFigures {
             relay: relay.clone(),
@@ -103,25 +151,38 @@ impl RunningRelay {
         };
         let mut others = vec![spawn_operator(&edge, listeners.operator, heard(ended.subscribe()))];
         others.push(spawn_keep_up(&own, heard(ended.subscribe())));
+        others.push(spawn_nations(&relay, &trust, heard(ended.subscribe())));
+        others.extend(spawn_publisher(&relay, config, heard(ended.subscribe())));
+        others.extend(spawn_log(&own, config, listeners.log, heard(stop_heard)));
+        for witness in elsewhere {
+            let asking = witness.keep_asking(relay.clone(), edge.witnesses().clone());
+            others.push(spawn_until(asking, heard(ended.subscribe())));
+        }
         if let Some(listener) = listeners.metrics {
             others.push(spawn_metrics(&edge, figures, listener, heard(ended.subscribe())));
         }
+        let door = edge.clone();
         let desks = tokio::spawn(async move {
-            if let Err(fault) = edge.desks(incoming).await {
+            if let Err(fault) = door.desks(incoming).await {
                 error!(%fault, "the desks' listener failed");
             }
         });
         info!(
             network = %genesis.network, genesis = %genesis.hash, desks = %addresses.desks,
-            operator = %addresses.operator, next_index = %relay.published().next_index(),
-            "the relay is up"
+            operator = %addresses.operator, log = ?addresses.log,
+            next_index = %relay.published().next_index(), "the relay is up"
         );
-        Ok(Self { relay, running, own, trust, addresses, stopping, ended, desks, others })
+        Ok(Self { relay, running, edge, own, trust, addresses, stopping, ended, desks, others })
     }
 
     /// The relay.
     pub fn relay(&self) -> &Relay {
         &self.relay
+    }
+
+    /// True while a stream is open to this desk: what is said to it from now on is offered at once.
+    pub fn is_followed_by(&self, desk: &DeskId) -> bool {
+        self.edge.is_followed_by(desk)
     }
 
     /// Where it listens.
@@ -177,6 +238,10 @@ impl Listeners {
                 Some(address) => Some(bind("metrics", address).await?),
                 None => None,
             },
+            log: match listen.log {
+                Some(address) => Some(bind("log", address).await?),
+                None => None,
+            },
         })
     }
 
@@ -195,6 +260,10 @@ impl Listeners {
                 Some(listener) => Some(of("metrics", listener)?),
                 None => None,
             },
+            log: match &self.log {
+                Some(listener) => Some(of("log", listener)?),
+                None => None,
+            },
         })
     }
 }
@@ -208,7 +277,10 @@ pub(super) async fn bind(
 
 /// Which certificates and lists were seen survives a restart beside the journal.
 fn memory_in(directory: &Path) -> Result<Policy, StartError> {
-    std::fs::create_dir_all(directory)
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)
         .map_err(|error| StartError::File { path: directory.to_owned(), error })?;
     Ok(Policy { memory: Some(directory.join("identity.memory")), ..Policy::default() })
 }
@@ -217,6 +289,8 @@ async fn open(
     config: &config::Relay,
     signed: Vec<u8>,
     genesis: &Genesis,
+    (signers, policy): (Option<Arc<Signers>>, tlog::Policy),
+    clock: Arc<dyn Clock>,
 ) -> Result<(Relay, Running), StartError> {
     let options = relay::Options {
         directory: config.store.directory.clone(),
@@ -227,11 +301,17 @@ async fn open(
         tables_cache_bytes: config.store.tables_cache_bytes,
         envelope_bytes_max: config.limits.envelope_bytes_max as usize,
         genesis_hash: genesis.hash,
+        signers,
+        policy: Some(policy),
     };
-    let opening = tokio::task::spawn_blocking(move || {
-        Relay::open(&options, &signed, Arc::new(SystemClock::default()))
-    });
-    Ok(opening.await.map_err(|_| StartError::Interrupted)??)
+    let opening = tokio::task::spawn_blocking(move || Relay::open(&options, &signed, clock));
+    opening.await.map_err(|_| StartError::Interrupted)?.map_err(|error| {
+        if let relay::OpenError::LogKey(why) = error {
+            log_key_error(config, why)
+        } else {
+            error.into()
+        }
+    })
 }
 
 /// Says where the relay listens to whoever runs it with port 0. Only a convenience.
@@ -272,17 +352,86 @@ fn spawn_metrics(
     })
 }
 
+/// Publishes the logs, where there are keys that sign them.
+fn spawn_publisher(
+    relay: &Relay,
+    config: &config::Relay,
+    end: impl Future<Output = ()> + Send + 'static,
+) -> Option<JoinHandle<()>> {
+    relay.signers()?;
+    let options = PublishOptions {
+        directory: config.publish_directory(),
+        own: config.log_directory(),
+        every: config.publish.interval_seconds,
+        padding: config.publish.padding,
+    };
+    Some(tokio::spawn(Publisher::new(relay.clone(), options).run(end)))
+}
+
+/// Serves the published logs to everybody, where there is a listener for it.
+fn spawn_log(
+    own: &Arc<OwnCertificate>,
+    config: &config::Relay,
+    listener: Option<TcpListener>,
+    end: impl Future<Output = ()> + Send + 'static,
+) -> Option<JoinHandle<()>> {
+    let listener = listener?;
+    let tls = identity::public_server_config(Arc::clone(own));
+    let shelf = web::Shelf::new(config.publish_directory());
+    Some(tokio::spawn(web::serve(listener, tls, shelf, web::Limits::default(), end)))
+}
+
+fn spawn_until(
+    work: impl Future<Output = ()> + Send + 'static,
+    end: impl Future<Output = ()> + Send + 'static,
+) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        tokio::select! {
+            () = work => {}
+            () = end => {}
+        }
+    })
+}
+
 fn spawn_keep_up(
     own: &Arc<OwnCertificate>,
     end: impl Future<Output = ()> + Send + 'static,
 ) -> JoinHandle<()> {
-    let kept_up = Arc::clone(own).keep_up(KEEP_UP_EVERY);
-    tokio::spawn(async move {
-        tokio::select! {
-            () = kept_up => {}
-            () = end => {}
+    spawn_until(Arc::clone(own).keep_up(KEEP_UP_EVERY), end)
+}
+
+/// The members and their desks as far as trust is concerned. A retired desk may still connect: it
+/// finishes what is open.
+fn nations(relay: &Relay) -> BTreeMap<MemberId, Nation> {
+    let published = relay.published();
+    let directory = published.state().directory();
+    let desks = |id| {
+        let own = directory.desks().filter(|(desk, _)| desk.member == id);
+        own.map(|(desk, _)| desk.name.clone()).collect()
+    };
+    directory
+        .members()
+        .map(|(id, member)| (id, Nation { authorities: member.ca.clone(), desks: desks(id) }))
+        .collect()
+}
+
+/// Keeps whom the relay trusts up with the directory.
+fn spawn_nations(
+    relay: &Relay,
+    trust: &Arc<Trust>,
+    end: impl Future<Output = ()> + Send + 'static,
+) -> JoinHandle<()> {
+    let (relay, trust) = (relay.clone(), Arc::clone(trust));
+    let mut news = relay.directory_news();
+    let keep_up = async move {
+        while news.changed().await.is_ok() {
+            match trust.set_nations(&nations(&relay)) {
+                Ok(()) => info!(leaf = *news.borrow(), "the directory has changed"),
+                Err(fault) => error!(%fault, "the nations are kept as they were"),
+            }
         }
-    })
+    };
+    spawn_until(keep_up, end)
 }
 
 async fn heard(mut told: watch::Receiver<bool>) {

@@ -4,12 +4,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::codec::Heads;
+use crate::codec::{Heads, Leaf, Log};
 use crate::units::{Index, JournalId};
 
 /// The form of the rows. Raised whenever the bytes of any row or key change; the tables are then
-/// rebuilt once by themselves. `tests/it/tables.rs` pins the bytes, so that it is not forgotten.
-pub const VERSION: u32 = 1;
+/// rebuilt once by themselves. `tests/it/tables_form.rs` pins the bytes, so that it is not
+/// forgotten.
+pub const VERSION: u32 = 11;
 
 /// How far the tables have got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +21,29 @@ pub(super) struct Meta {
     pub(super) cursor: Index,
     /// Where the logs stood after the batch that holds the last applied record.
     pub(super) heads: Heads,
+    /// Leaves whose nodes are there: at most as many as the heads have, for a batch may be applied
+    /// in parts.
+    pub(super) leaves: Leaves,
+}
+
+/// Leaves of each log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct Leaves {
+    /// Of the directory log.
+    pub(super) directory: u64,
+    /// Of the traffic log.
+    pub(super) traffic: u64,
+}
+
+impl Leaves {
+    /// One more.
+    pub(super) fn add(&mut self, leaf: &Leaf) {
+        let next = leaf.index.saturating_add(1);
+        match leaf.log {
+            Log::Directory => self.directory = next,
+            Log::Traffic => self.traffic = next,
+        }
+    }
 }
 
 impl Meta {

@@ -5,6 +5,7 @@
 //!
 //! - Rows, cursor, journal id and tree heads move in one sled batch: after a crash at any moment
 //!   they fit each other, and the cursor says which records have to be applied again.
+//! - Closed in order they are sealed (see `seal.rs`): sled does not notice every change itself.
 //! - What is absent, empty, damaged, of another version or from another journal is made anew;
 //!   opening says why. It never stops the start.
 //! - Calls block. Damage that shows only while the tables are in use is a [`Fault::Broken`], and
@@ -20,20 +21,29 @@ use crate::units::{Index, JournalId};
 
 mod apply;
 mod aside;
+mod block;
+mod kept;
 mod key;
 mod meta;
+mod nodes;
 mod read;
 mod rebuild;
+mod run;
+mod seal;
 mod snapshot;
 mod store;
+mod survey;
+mod times;
 mod token;
 
 pub use meta::VERSION;
+pub use nodes::LogNodes;
 pub use read::Page;
 pub use rebuild::rebuild;
+pub use survey::{Surveyed, survey};
 pub use token::PageToken;
 
-use meta::Meta;
+use meta::{Leaves, Meta};
 use store::{Store, Trouble};
 
 /// How the tables are opened.
@@ -78,6 +88,16 @@ pub enum Fault {
         /// The one given.
         found: Index,
     },
+    /// A node of a log is not there: its tree has not grown so far here.
+    #[error("node {index} at level {level} is not complete in a tree of {size} leaves")]
+    NoNode {
+        /// Level of the node, 0 for a leaf.
+        level: u32,
+        /// Its place in the level.
+        index: u64,
+        /// Leaves whose nodes are there.
+        size: u64,
+    },
     /// The journal could not be read.
     #[error("reading the journal: {0}")]
     Journal(journal::Fault),
@@ -107,6 +127,14 @@ pub struct Tables {
     meta: Mutex<Meta>,
     /// The cursor in it, to be read at any time.
     cursor: AtomicU64,
+    /// Leaves of each log whose nodes are there, to be read at any time.
+    leaves: Grown,
+}
+
+/// Leaves of each log.
+struct Grown {
+    directory: AtomicU64,
+    traffic: AtomicU64,
 }
 
 impl Tables {
@@ -188,7 +216,11 @@ impl Tables {
 
     const fn new(store: Store, meta: Meta) -> Self {
         let cursor = AtomicU64::new(meta.cursor.0);
-        Self { store, meta: Mutex::new(meta), cursor }
+        let leaves = Grown {
+            directory: AtomicU64::new(meta.leaves.directory),
+            traffic: AtomicU64::new(meta.leaves.traffic),
+        };
+        Self { store, meta: Mutex::new(meta), cursor, leaves }
     }
 
     fn meta(&self) -> Meta {
@@ -271,7 +303,8 @@ fn begin(
     why: String,
     reader: &dyn journal::Reader,
 ) -> Result<Opened, Fault> {
-    let meta = Meta { journal, cursor: Index(0), heads: Heads::empty() };
+    let leaves = Leaves::default();
+    let meta = Meta { journal, cursor: Index(0), heads: Heads::empty(), leaves };
     store.rows(|rows| rows.insert(key::META, meta.to_bytes()).map(|_| ()))?;
     store.flush()?;
     let rebuilt_because = (reader.next_index() > Index(0)).then_some(why);

@@ -61,6 +61,7 @@ pub(super) fn newest(store: &Store, journal: JournalId) -> Result<Option<(Index,
         Fault::InUse { .. }
         | Fault::Io { .. }
         | Fault::Gap { .. }
+        | Fault::NoNode { .. }
         | Fault::Journal(_)
         | Fault::Record { .. } => Err(fault),
     };

@@ -10,6 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::Fault;
+use super::seal::{self, Seal};
 
 /// A file in the tables' directory that says why they are not to be trusted any more: damage that
 /// shows only while they are in use. The next opening moves them aside.
@@ -29,9 +30,13 @@ static CALLS: Mutex<()> = Mutex::new(());
 /// The least cache, in bytes: below this sled reads every page from disk anew.
 const CACHE_BYTES_MIN: u64 = 1 << 20;
 
+/// The most of its log that sled may have to follow at the next opening, in bytes: a moment's work.
+const FOLLOWED_BYTES_MAX: u64 = 32 << 20;
+
 /// An open sled.
 pub(super) struct Store {
     dir: PathBuf,
+    cache_bytes: u64,
     /// There until it is dropped.
     open: Option<Open>,
 }
@@ -62,13 +67,30 @@ impl Store {
         for _ in 1..LOCK_TRIES {
             match Self::open_once(dir, &config) {
                 Err(Trouble::Unable(Fault::InUse { .. })) => std::thread::sleep(LOCK_PAUSE),
-                other => return other,
+                Ok(open) => return Ok(Self::of(dir, cache_bytes, open)),
+                Err(trouble) => return Err(trouble),
             }
         }
-        Self::open_once(dir, &config)
+        Ok(Self::of(dir, cache_bytes, Self::open_once(dir, &config)?))
     }
 
-    fn open_once(dir: &Path, config: &sled::Config) -> Result<Self, Trouble> {
+    fn of(dir: &Path, cache_bytes: u64, open: Open) -> Self {
+        Self { dir: dir.to_owned(), cache_bytes, open: Some(open) }
+    }
+
+    fn open_once(dir: &Path, config: &sled::Config) -> Result<Open, Trouble> {
+        match seal::open(dir) {
+            Ok(Seal::Opened) => {}
+            Ok(Seal::Broken) => {
+                return Err(Trouble::Damaged(
+                    "a file has changed since they were closed".to_owned(),
+                ));
+            }
+            Ok(Seal::InUse) => {
+                return Err(Trouble::Unable(Fault::InUse { path: dir.display().to_string() }));
+            }
+            Err(error) => return Err(trouble(dir, sled::Error::Io(error))),
+        }
         let _one = one_call();
         let opened = catch_unwind(AssertUnwindSafe(|| {
             let db = config.open()?;
@@ -79,10 +101,10 @@ impl Store {
                 tree.first()?;
                 tree.last()?;
             }
-            Ok(Self { dir: dir.to_owned(), open: Some(Open { db, rows, snapshots }) })
+            Ok(Open { db, rows, snapshots })
         }));
         match opened {
-            Ok(Ok(store)) => Ok(store),
+            Ok(Ok(open)) => Ok(open),
             Ok(Err(error)) => Err(trouble(dir, error)),
             Err(panic) => Err(Trouble::Damaged(format!("sled panicked: {}", words(&*panic)))),
         }
@@ -132,11 +154,43 @@ impl Store {
     }
 }
 
-impl Drop for Store {
-    fn drop(&mut self) {
-        // Closing flushes.
+impl Store {
+    /// Closes it. What sled would have to follow at the next opening is followed now, if it is
+    /// much: it is noted where sled's pages are only when sled opens.
+    fn close(&mut self) -> Result<(), String> {
+        self.flush().map_err(|fault| fault.to_string())?;
+        self.close_once();
+        let followed = seal::followed_bytes(&self.dir).map_err(|error| error.to_string())?;
+        if followed > FOLLOWED_BYTES_MAX {
+            match Self::open(&self.dir, self.cache_bytes) {
+                Ok(mut again) => {
+                    again.close_once();
+                    drop(again);
+                }
+                Err(Trouble::Damaged(what)) => return Err(what),
+                Err(Trouble::Unable(fault)) => return Err(fault.to_string()),
+            }
+        }
+        seal::put(&self.dir).map_err(|error| error.to_string())
+    }
+
+    fn close_once(&mut self) {
         let _one = one_call();
         self.open = None;
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        if self.open.is_none() {
+            return;
+        }
+        // Without a seal sled's own checks must do.
+        if let Err(why) = self.close() {
+            let path = self.dir.display();
+            tracing::warn!(%path, why, "the closed tables could not be sealed");
+        }
+        self.close_once();
     }
 }
 

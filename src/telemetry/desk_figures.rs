@@ -32,6 +32,13 @@ impl Collector for DeskFigures {
         page.gauge("detente_desk_outbox", "Statements that the relay has not recorded", outbox)?;
         let next = status.next.0;
         page.counter("detente_desk_records", "Records of the desk's sequence taken in", next)?;
+        let differs = u64::from(status.relay_log_differs);
+        let help = "1 while the relay's log is not the one that this desk knows";
+        page.gauge("detente_desk_relay_log_differs", help, differs)?;
+        let waiting = u64::try_from(status.waiting).unwrap_or(u64::MAX);
+        page.gauge("detente_desk_waiting_approvals", "Acts waiting for a second officer", waiting)?;
+        let help = "Times an officer of this desk handed data over alone";
+        page.counter("detente_desk_lone_officer_disclosures", help, status.lone)?;
         page.counter("detente_desk_alarms", "Alarms since the agent was started", status.alarms)
     }
 }

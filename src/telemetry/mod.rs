@@ -8,6 +8,7 @@ pub mod endpoint;
 pub mod figures;
 pub mod logs;
 mod page;
+mod response_times;
 
 pub use desk_figures::DeskFigures;
 pub use endpoint::{EndpointError, serve};

@@ -32,6 +32,21 @@ impl Page<'_> {
         ConstCounter::new(value).encode(metric)
     }
 
+    pub(super) fn gauges(
+        &mut self,
+        name: &str,
+        help: &str,
+        label: &str,
+        of: &[(&str, u64)],
+    ) -> fmt::Result {
+        let mut metric = self.encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for (value, number) in of {
+            let number = i64::try_from(*number).unwrap_or(i64::MAX);
+            ConstGauge::new(number).encode(metric.encode_family(&[(label, *value)])?)?;
+        }
+        Ok(())
+    }
+
     pub(super) fn counters(
         &mut self,
         name: &str,

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::units::Hash;
+use crate::units::{Hash, Unreadable};
 
 /// Prefix of a leaf, so that a leaf cannot pass for a node (RFC 6962 section 2.1).
 const LEAF_PREFIX: &[u8] = &[0x00];
@@ -42,6 +42,19 @@ impl Frontier {
         Self::default()
     }
 
+    /// The tree of `size` leaves whose complete subtrees have these roots, largest first.
+    ///
+    /// # Errors
+    /// When there are more or fewer than the size has 1 bits.
+    pub fn from_subtrees(size: u64, roots: Vec<Hash>) -> Result<Self, Unreadable> {
+        let why = format!("{} nodes do not make a tree of {size} leaves", roots.len());
+        if roots.len() == size.count_ones() as usize {
+            Ok(Self { size, nodes: roots })
+        } else {
+            Err(Unreadable::new("tree", why))
+        }
+    }
+
     /// Number of leaves.
     pub const fn size(&self) -> u64 {
         self.size
@@ -52,14 +65,36 @@ impl Frontier {
     /// # Panics
     /// At 2^64 leaves, which no disk can hold.
     pub fn push(&mut self, leaf_hash: Hash) {
+        self.push_telling(leaf_hash, |_, _| {});
+    }
+
+    /// As [`Frontier::push`]; `tell` is called for each node that is complete by it, the leaf
+    /// first, with its level and hash.
+    ///
+    /// # Panics
+    /// At 2^64 leaves, which no disk can hold.
+    pub fn push_telling(&mut self, leaf_hash: Hash, mut tell: impl FnMut(u32, Hash)) {
         let complete = self.size.trailing_ones();
         let mut node = leaf_hash;
-        for _ in 0..complete {
+        tell(0, node);
+        for level in 1..=complete {
             let left = self.nodes.pop().expect("one node per 1 bit of the size");
             node = node_hash(&left, &node);
+            tell(level, node);
         }
         self.nodes.push(node);
         self.size = self.size.checked_add(1).expect("fewer than 2^64 leaves");
+    }
+
+    /// The root of the complete subtree of `2^level` leaves that begins at leaf `index * 2^level`,
+    /// where it is one of those that the size is the sum of.
+    pub fn node(&self, level: u32, index: u64) -> Option<Hash> {
+        let above = self.size.checked_shr(level)?;
+        if above % 2 == 0 || index != above - 1 {
+            return None;
+        }
+        // The larger ones come first.
+        self.nodes.get((above / 2).count_ones() as usize).copied()
     }
 
     /// The RFC 6962 root hash.
@@ -78,14 +113,10 @@ struct Unchecked {
 }
 
 impl TryFrom<Unchecked> for Frontier {
-    type Error = String;
+    type Error = Unreadable;
 
-    fn try_from(unchecked: Unchecked) -> Result<Self, String> {
+    fn try_from(unchecked: Unchecked) -> Result<Self, Unreadable> {
         let Unchecked { size, nodes } = unchecked;
-        if nodes.len() == size.count_ones() as usize {
-            Ok(Self { size, nodes })
-        } else {
-            Err(format!("{} nodes do not make a tree of {size} leaves", nodes.len()))
-        }
+        Self::from_subtrees(size, nodes)
     }
 }

@@ -5,8 +5,15 @@
 //! The history of a request and a desk's own sequence are lists of record numbers: they need no
 //! fold.
 
+pub mod call;
+pub mod clocks;
 pub mod directory;
 pub mod request;
+pub mod response_times;
+pub mod search;
 
-pub use directory::MemberRow;
+pub use clocks::Clocks;
+pub use directory::{DeskFacts, DeskRow, EntryRow, MemberRow};
 pub use request::RequestRow;
+pub use response_times::{SettledRow, Subject, TimesRow};
+pub use search::Search;

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Clocks;
 use crate::codec::Record;
 use crate::envelope::Act;
 use crate::envelope::words::Outcome;
@@ -28,10 +29,11 @@ pub struct RequestRow {
     pub estimated: Option<Timestamp>,
     /// When it passed what.
     pub times: Times,
+    /// How long that took, and against which targets.
+    pub clocks: Clocks,
 }
 
-/// When a request passed what, each the first time: what response times are made of. It was
-/// submitted at `request.submitted`.
+/// When a request passed what, each the first time. It was submitted at `request.submitted`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Times {
     /// The requested desk's machine had it.
@@ -66,9 +68,10 @@ impl RequestRow {
         !self.request.handling.is_final()
     }
 
-    /// Its two desks.
-    pub const fn parties(&self) -> [&DeskId; 2] {
-        [&self.request.from, &self.request.to]
+    /// Its desks that may know of it: both, or its sender while it is under embargo.
+    pub fn parties(&self) -> Vec<&DeskId> {
+        let request = &self.request;
+        [&request.from, &request.to].into_iter().filter(|desk| request.is_known_to(desk)).collect()
     }
 
     /// The strongest evidence of what became of the request's own statement.
@@ -87,9 +90,13 @@ impl RequestRow {
     }
 
     fn open(event: &Event, stamp: Stamp) -> Option<Self> {
-        let Kind::Accepted(statement) = &event.kind else { return None };
+        if !matches!(event.kind, Kind::Accepted(_)) {
+            return None;
+        }
+        let request = Request::open(event, stamp)?;
         Some(Self {
-            request: Request::open(statement, stamp)?,
+            clocks: Clocks::open(&request),
+            request,
             opened_index: stamp.index,
             newest_index: stamp.index,
             estimated: None,
@@ -106,7 +113,13 @@ impl RequestRow {
     }
 
     fn apply(&mut self, event: &Event, stamp: Stamp) {
+        let urgency = self.request.grade.urgency;
         self.request.apply(event, stamp);
+        if matches!(event.kind, Kind::EmbargoEnded(_)) {
+            self.clocks = Clocks::open(&self.request);
+        } else {
+            self.clocks.apply(urgency, &self.request, event, stamp.time);
+        }
         self.forget_statements();
         self.newest_index = stamp.index;
         let own = MessageId(self.request.id.0);
@@ -135,7 +148,15 @@ impl RequestRow {
                 | Act::Extend { .. }
                 | Act::Withdraw
                 | Act::Close
-                | Act::Mla(_)
+                | Act::Mla { .. }
+                | Act::Regrade { .. }
+                | Act::AnswerConditions(_)
+                | Act::ProvideInformation
+                | Act::DiscloseTraffic
+                | Act::Feedback
+                | Act::RequestUseReport
+                | Act::ReportUse
+                | Act::ReportSecurityIncident
                 | Act::Receipt { .. }
                 | Act::Retrieval { .. } => {}
             }

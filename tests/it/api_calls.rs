@@ -1,7 +1,5 @@
 //! What a desk calls at the relay, and what it is answered when it may not.
 
-use std::time::Duration;
-
 use detente::envelope::Envelope;
 use detente::grpc::{Failure, Limits};
 use detente::units::{DeskIndex, MessageId};
@@ -11,6 +9,7 @@ use detente::wire::detente::log::v1 as log_wire;
 use tonic::{Code, Status};
 
 use super::api_net::{MEMBERS, Net, question, receipt};
+use super::net::PATIENCE;
 
 fn name(envelope: &Envelope) -> String {
     format!("requests/{}", envelope.statement.request)
@@ -95,6 +94,23 @@ async fn what_is_refused_has_its_code_and_a_next_action() {
         assert!(!failure.retry, "{failure:?}");
         assert!(!failure.cause.is_empty() && !failure.next.is_empty(), "{failure:?}");
     }
+    net.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cursor_beyond_the_end_is_refused() {
+    let net = Net::start(Limits::default()).await;
+    let (nl, ro) = (net.client("NL"), net.client("RO"));
+    let end =
+        |net: &Net| net.relay.published().state().next_desk_index(&"RO/cyber".parse().unwrap());
+    nl.submit(&question("NL", "RO")).await.unwrap();
+    for ahead in [end(&net).0 + 1, u64::MAX] {
+        let refused = ro.follow(DeskIndex(ahead)).await.unwrap_err();
+        assert_eq!((refused.code, refused.rule_code.as_str()), (Code::OutOfRange, "E-109"));
+        assert_eq!((refused.reason.as_str(), refused.retry), ("CURSOR_AHEAD", false));
+        assert!(refused.next.contains("operator"), "{refused:?}");
+    }
+    ro.follow(end(&net)).await.unwrap();
     net.close().await;
 }
 
@@ -226,7 +242,7 @@ async fn a_stop_ends_streams_with_a_delay_and_refuses_nobody_for_good() {
     let mut stream = nl.follow(DeskIndex(0)).await.unwrap();
     net.stop();
     let ended = loop {
-        match tokio::time::timeout(Duration::from_secs(5), stream.message()).await.unwrap() {
+        match tokio::time::timeout(PATIENCE, stream.message()).await.unwrap() {
             Ok(Some(_)) => {}
             Ok(None) => panic!("the stream ended without saying why"),
             Err(status) => break Failure::from(status),

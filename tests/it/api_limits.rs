@@ -1,16 +1,23 @@
 //! Whatever a peer can make grow has a limit, and each limit answers with a code to act on.
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use detente::envelope::Envelope;
+use detente::grpc::client::{Recorded, RelayClient};
 use detente::grpc::{Failure, Limits};
 use detente::units::DeskIndex;
 use detente::wire::detente::desk::v1 as wire;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+use tokio::sync::oneshot;
+use tokio_stream::Stream;
 use tonic::body::Body;
 use tonic::codegen::{Service as _, http};
 use tonic::{Code, Request, Status};
 
 use super::api_net::{Net, question};
+use super::net::PATIENCE;
 
 const SUBMIT: &str = "http://relay.invalid/detente.desk.v1.DeskService/Submit";
 
@@ -27,6 +34,17 @@ async fn raw(net: &Net, path: &str, body: Vec<u8>) -> Failure {
     let response = channel.call(request).await.unwrap();
     let status = Status::from_header_map(response.headers()).expect("an answer without a body");
     Failure::from(status)
+}
+
+/// Submits until it is taken: a busy machine may be too slow for a short limit.
+async fn taken(client: &RelayClient, sent: &Envelope) -> Recorded {
+    let started = Instant::now();
+    loop {
+        match client.submit(sent).await {
+            Ok(recorded) => return recorded,
+            Err(late) => assert!(late.retry && started.elapsed() < PATIENCE, "{late}"),
+        }
+    }
 }
 
 /// A gRPC message header: not compressed, so many bytes.
@@ -81,7 +99,6 @@ async fn a_call_ends_at_its_deadline_and_leaves_nothing_half_done() {
     let limits = Limits { call_within: Duration::from_millis(150), ..Limits::default() };
     let net = Net::start(limits).await;
     // A body that never comes: the server's own limit ends the call.
-    let started = Instant::now();
     let (never, reader) = tokio::sync::mpsc::channel::<Result<Vec<u8>, std::io::Error>>(1);
     let body = axum::body::Body::from_stream(tokio_stream::wrappers::ReceiverStream::new(reader));
     let request = http::Request::post(SUBMIT)
@@ -93,7 +110,7 @@ async fn a_call_ends_at_its_deadline_and_leaves_nothing_half_done() {
     let response = channel.call(request).await.unwrap();
     let late = Failure::from(Status::from_header_map(response.headers()).unwrap());
     assert_eq!((late.code, late.rule_code.as_str()), (Code::DeadlineExceeded, "E-120"));
-    assert!(late.retry && started.elapsed() < Duration::from_secs(2));
+    assert!(late.retry);
     drop(never);
 
     // A deadline that has passed already; the same statement, sent again, is recorded once.
@@ -105,8 +122,8 @@ async fn a_call_ends_at_its_deadline_and_leaves_nothing_half_done() {
     // tonic's client looks at the clock too, and says CANCELLED when it is first.
     assert!(matches!(late.code, Code::DeadlineExceeded | Code::Cancelled), "{late:?}");
     assert!(late.retry);
-    let recorded = nl.submit(&sent).await.unwrap();
-    assert_eq!(nl.submit(&sent).await.unwrap().index, recorded.index);
+    let (recorded, again) = (taken(&nl, &sent).await, taken(&nl, &sent).await);
+    assert_eq!((again.index, again.repeat), (recorded.index, true));
     net.close().await;
 }
 
@@ -124,7 +141,7 @@ async fn a_connection_follows_once_and_a_desk_a_few_times() {
     drop(held);
     let started = Instant::now();
     while third.follow(DeskIndex(0)).await.is_err() {
-        assert!(started.elapsed() < Duration::from_secs(5), "the place was never given back");
+        assert!(started.elapsed() < PATIENCE, "the place was never given back");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     drop(also_held);
@@ -135,7 +152,7 @@ async fn a_connection_follows_once_and_a_desk_a_few_times() {
 async fn an_idle_stream_beats() {
     let limits = Limits { beat_every: Duration::from_millis(50), ..Limits::default() };
     let net = Net::start(limits).await;
-    let mut stream = net.client("NL").follow(DeskIndex(1_000)).await.unwrap();
+    let mut stream = net.client("NL").follow(DeskIndex(0)).await.unwrap();
     for _ in 0..2 {
         let item = stream.message().await.unwrap().unwrap().item.unwrap();
         assert!(matches!(item, wire::follow_response::Item::Beat(_)), "{item:?}");
@@ -170,7 +187,7 @@ async fn one_desk_cannot_use_up_what_is_for_all() {
     let refused = loop {
         match nl.signed_genesis().await {
             Err(refused) => break refused,
-            Ok(_) => assert!(started.elapsed() < Duration::from_secs(5), "never refused"),
+            Ok(_) => assert!(started.elapsed() < PATIENCE, "never refused"),
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     };
@@ -186,10 +203,29 @@ async fn one_desk_cannot_use_up_what_is_for_all() {
     // What they held comes back.
     let started = Instant::now();
     while net.client("NL").signed_genesis().await.is_err() {
-        assert!(started.elapsed() < Duration::from_secs(5), "never given back");
+        assert!(started.elapsed() < PATIENCE, "never given back");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     net.close().await;
+}
+
+/// A body that never comes.
+struct Never(Option<oneshot::Sender<()>>);
+
+impl Stream for Never {
+    type Item = Result<Vec<u8>, std::io::Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let _told = self.0.take().map(|tell| tell.send(()));
+        Poll::Pending
+    }
+}
+
+/// A body that never comes, and what is told when it is asked for: then the call's head is on its
+/// way.
+pub(crate) fn never() -> (Body, oneshot::Receiver<()>) {
+    let (tell, begun) = oneshot::channel();
+    (Body::new(axum::body::Body::from_stream(Never(Some(tell)))), begun)
 }
 
 /// The client's preface and an empty SETTINGS frame.
@@ -235,7 +271,7 @@ async fn a_silent_peer_is_dropped() {
     let mut pipe = net.pipe("NL");
     pipe.write_all(PREFACE).await.unwrap();
     let silent = async { while frame(&mut pipe).await.is_ok() {} };
-    tokio::time::timeout(Duration::from_secs(5), silent).await.expect("still connected");
+    tokio::time::timeout(PATIENCE, silent).await.expect("still connected");
     net.close().await;
 }
 
@@ -266,7 +302,7 @@ async fn a_flood_of_resets_ends_its_connection_and_no_other() {
             }
         }
     };
-    let code = tokio::time::timeout(Duration::from_secs(5), ended).await.expect("no GOAWAY");
+    let code = tokio::time::timeout(PATIENCE, ended).await.expect("no GOAWAY");
     assert_eq!(code, 11, "ENHANCE_YOUR_CALM");
     net.client("NL").signed_genesis().await.unwrap();
     net.close().await;
@@ -276,18 +312,15 @@ async fn a_flood_of_resets_ends_its_connection_and_no_other() {
 async fn the_drain_is_bounded() {
     let limits = Limits { drain_within: Duration::from_millis(200), ..Limits::default() };
     let net = Net::start(limits).await;
-    let (_never, reader) = tokio::sync::mpsc::channel::<Result<Vec<u8>, std::io::Error>>(1);
-    let body = axum::body::Body::from_stream(tokio_stream::wrappers::ReceiverStream::new(reader));
     let mut channel = net.channel("NL");
+    let (body, begun) = never();
     std::future::poll_fn(|context| channel.poll_ready(context)).await.unwrap();
-    let request = http::Request::post(SUBMIT)
-        .header("content-type", "application/grpc")
-        .body(Body::new(body))
-        .unwrap();
+    let request =
+        http::Request::post(SUBMIT).header("content-type", "application/grpc").body(body).unwrap();
     let call = tokio::spawn(channel.call(request));
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    begun.await.unwrap();
     let started = Instant::now();
-    net.close().await;
-    assert!(started.elapsed() < Duration::from_secs(5));
+    tokio::time::timeout(PATIENCE, net.close()).await.expect("the drain has no end");
+    assert!(started.elapsed() >= Duration::from_millis(200), "an open call was not waited for");
     call.abort();
 }

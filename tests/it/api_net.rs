@@ -6,28 +6,28 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use detente::envelope::genesis::{
     self, EncryptionKey, FoundingDesk, FoundingMember, FoundingOfficer, Genesis, LogKey,
 };
-use detente::envelope::words::{Instrument, RequestType, Role, Urgency};
+use detente::envelope::words::{Instrument, RequestType, Role, Urgency, WillAnswer};
 use detente::envelope::{
-    self, Act, DecryptionKey, Draft, Envelope, RequestFacts, Signer, SigningKey, Statement,
+    self, Act, Approval, DecryptionKey, Draft, Envelope, RequestFacts, Signer, SigningKey,
+    Statement,
 };
 use detente::grpc::client::{self, RelayClient};
 use detente::grpc::serve::Gate;
 use detente::grpc::{Edge, Limits, ServeError};
 use detente::identity::trust::ListState;
 use detente::identity::{Connections, Denied, PeerInfo};
-use detente::relay::{self, Relay, Running, SystemClock};
+use detente::relay::{self, Clock, Relay, Running, Seeds, Signers, SystemClock};
 use detente::telemetry::RelayFigures;
-use detente::units::{
-    Caller, CaseId, DAY_MS, DeskId, HOUR_MS, Hash, MemberId, MessageId, Timestamp,
-};
+use detente::units::{Caller, CaseId, DAY_MS, DeskId, HOUR_MS, Hash, MessageId, Timestamp};
 use detente::wire::detente::form::v1 as form;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
@@ -54,22 +54,52 @@ pub(crate) struct Net {
     stop: watch::Sender<bool>,
     serving: JoinHandle<Result<(), ServeError>>,
     running: Running,
-    directory: tempfile::TempDir,
+    directory: Option<tempfile::TempDir>,
 }
 
 impl Net {
     pub(crate) async fn start(limits: Limits) -> Self {
+        Self::start_by(limits, Arc::new(SystemClock::default())).await
+    }
+
+    /// One whose relay goes by this clock.
+    pub(crate) async fn start_by(limits: Limits, clock: Arc<dyn Clock>) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let signed = signed_genesis();
+        let net = Self::start_in(directory.path(), signed_genesis(), limits, clock).await;
+        Self { directory: Some(directory), ..net }
+    }
+
+    /// One whose store lies in this directory, which stays.
+    pub(crate) async fn start_in(
+        directory: &Path,
+        signed: Vec<u8>,
+        limits: Limits,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self::start_signed(directory, (signed, seeds()), limits, clock).await
+    }
+
+    /// The same with these keys of the logs.
+    pub(crate) async fn start_signed(
+        directory: &Path,
+        (signed, seeds): (Vec<u8>, Seeds),
+        limits: Limits,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let genesis = genesis::parse(&signed).unwrap();
+        let signers = Signers::unchecked(&genesis.network, &seeds).unwrap();
         let options = relay::Options {
-            directory: directory.path().to_owned(),
+            directory: directory.to_owned(),
             journal: detente::journal::file::Options::default(),
             tables_cache_bytes: 8 << 20,
             envelope_bytes_max: 256 << 10,
-            genesis_hash: genesis::parse(&signed).unwrap().hash,
+            genesis_hash: genesis.hash,
+            signers: Some(Arc::new(signers)),
+            policy: None,
         };
-        let open = move || Relay::open(&options, &signed, Arc::new(SystemClock::default()));
+        let open = move || Relay::open(&options, &signed, clock);
         let (relay, running) = tokio::task::spawn_blocking(open).await.unwrap().unwrap();
+        relay.announce_log_keys().await.unwrap();
         let (stop, stopping) = watch::channel(false);
         let revoked = Arc::new(Mutex::new(BTreeSet::new()));
         let gate = Arc::new(TestGate(Arc::clone(&revoked)));
@@ -80,6 +110,7 @@ impl Net {
             tokio::spawn(async move { edge.desks(UnboundedReceiverStream::new(incoming)).await })
         };
         let numbers = Arc::default();
+        let directory = None;
         Self { relay, edge, revoked, door, numbers, stop, serving, running, directory }
     }
 
@@ -89,13 +120,13 @@ impl Net {
     }
 
     pub(crate) fn channel(&self, member: &str) -> Channel {
+        self.channels(member)()
+    }
+
+    /// Makes connections of this member's desk.
+    pub(crate) fn channels(&self, member: &str) -> impl Fn() -> Channel + Send + 'static {
         let connector = self.connector(member);
-        Endpoint::from_static("http://relay.invalid").connect_with_connector_lazy(
-            tower::service_fn(move |_| {
-                let connecting = connector();
-                async move { connecting.await.map(TokioIo::new) }
-            }),
-        )
+        move || channel(connector.clone())
     }
 
     pub(crate) fn client(&self, member: &str) -> RelayClient {
@@ -144,6 +175,18 @@ impl Net {
         tokio::task::spawn_blocking(move || running.join()).await.unwrap().unwrap();
         drop(directory);
     }
+}
+
+fn channel<F>(connector: F) -> Channel
+where
+    F: Fn() -> std::future::Ready<io::Result<DuplexStream>> + Clone + Send + Sync + 'static,
+{
+    Endpoint::from_static("http://relay.invalid").connect_with_connector_lazy(tower::service_fn(
+        move |_| {
+            let connecting = connector();
+            async move { connecting.await.map(TokioIo::new) }
+        },
+    ))
 }
 
 fn pipe(
@@ -209,6 +252,29 @@ impl AsyncWrite for Pipe {
     }
 }
 
+/// The system's clock, which can be put ahead without a jump.
+#[derive(Default)]
+pub(crate) struct Ahead {
+    system: SystemClock,
+    ahead_ms: AtomicI64,
+}
+
+impl Ahead {
+    pub(crate) fn put(&self, ms: i64) {
+        self.ahead_ms.fetch_add(ms, Ordering::SeqCst);
+    }
+}
+
+impl Clock for Ahead {
+    fn wall(&self) -> Timestamp {
+        self.system.wall().plus_ms(self.ahead_ms.load(Ordering::SeqCst))
+    }
+
+    fn boot_ms(&self) -> i64 {
+        self.system.boot_ms() + self.ahead_ms.load(Ordering::SeqCst)
+    }
+}
+
 struct TestGate(Arc<Mutex<BTreeSet<DeskId>>>);
 
 impl Gate for TestGate {
@@ -236,17 +302,35 @@ pub(crate) fn now() -> Timestamp {
     Timestamp(i64::try_from(since.as_millis()).unwrap())
 }
 
-fn seed(of: &str) -> [u8; 32] {
+pub(crate) fn seed(of: &str) -> [u8; 32] {
     Hash::of(&[of.as_bytes()]).0
 }
 
-fn signing(of: &str) -> SigningKey {
+/// The private keys of the logs, as the genesis pins them.
+pub(crate) fn seeds() -> Seeds {
+    let seed = |of| zeroize::Zeroizing::new(seed(of));
+    Seeds { directory: seed("log directory"), traffic: seed("log traffic"), ..Seeds::default() }
+}
+
+pub(crate) fn signing(of: &str) -> SigningKey {
     SigningKey::from_seed(seed(of))
+}
+
+/// What opens bodies that are sealed for this member's desk.
+pub(crate) fn opening(id: &str) -> DecryptionKey {
+    DecryptionKey::from_seed(seed(&format!("{id} opens")))
+}
+
+/// What this member's desk cosigns with.
+pub(crate) fn witness(id: &str) -> detente::tlog::Signer {
+    let name = genesis::witness_key_name(&"detente-test".parse().unwrap(), &desk(id));
+    let kind = detente::tlog::note::Kind::Ed25519Cosignature;
+    detente::tlog::Signer::from_seed(name, kind, seed(&format!("{id}/cyber witness")))
 }
 
 fn founding_member(id: &str) -> FoundingMember {
     let (from, until) = (now().plus_ms(-DAY_MS), now().plus_ms(365 * DAY_MS));
-    let opening = DecryptionKey::from_seed(seed(&format!("{id} opens")));
+    let opening = opening(id);
     FoundingMember {
         id: id.parse().unwrap(),
         display_name: format!("Member {id}"),
@@ -270,11 +354,12 @@ fn founding_member(id: &str) -> FoundingMember {
                 from,
                 until,
             }],
+            witness_key: Some(signing(&format!("{id}/cyber witness")).public()),
         }],
     }
 }
 
-fn signed_genesis() -> Vec<u8> {
+pub(crate) fn signed_genesis() -> Vec<u8> {
     let log_key =
         |log: &str| LogKey { log: log.to_owned(), key: signing(&format!("log {log}")).public() };
     let genesis = Genesis {
@@ -294,7 +379,7 @@ fn signed_genesis() -> Vec<u8> {
 
 // -- statements
 
-fn random<const N: usize>() -> [u8; N] {
+pub(crate) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     aws_lc_rs::rand::fill(&mut bytes).unwrap();
     bytes
@@ -306,6 +391,7 @@ fn draft(from: &str, to: &str, act: Act) -> Draft {
         message,
         from: desk(from),
         signer: Signer::Officer("duty".parse().unwrap()),
+        approval: Approval::None,
         to: desk(to),
         case: CaseId(random()),
         request: message.into(),
@@ -320,6 +406,11 @@ fn draft(from: &str, to: &str, act: Act) -> Draft {
 
 /// A question from one member's desk to another's: the smallest request there is.
 pub(crate) fn question(from: &str, to: &str) -> Envelope {
+    question_by(from, to, &signing(&format!("{from}/cyber/duty")))
+}
+
+/// The same, signed with any key.
+pub(crate) fn question_by(from: &str, to: &str, by: &SigningKey) -> Envelope {
     let facts = RequestFacts {
         kind: RequestType::LegalInformation,
         instrument: Instrument::G72417,
@@ -327,6 +418,8 @@ pub(crate) fn question(from: &str, to: &str) -> Envelope {
         test: false,
         exercise: false,
         parent: None,
+        prior_conditions: false,
+        embargo_until: None,
     };
     let text = |text: &str| Some(form::Text { text: text.to_owned(), language: "en".to_owned() });
     let body = form::Body {
@@ -343,13 +436,34 @@ pub(crate) fn question(from: &str, to: &str) -> Envelope {
             tlp: String::new(),
         })),
     };
+    seal_by(&draft(from, to, Act::Request(facts)), &body, by)
+}
+
+/// Seals a draft for the desk that it is addressed to, and has the duty officer sign it.
+fn seal(draft: &Draft, body: &form::Body) -> Envelope {
+    seal_by(draft, body, &signing(&format!("{}/duty", draft.from)))
+}
+
+fn seal_by(draft: &Draft, body: &form::Body, by: &SigningKey) -> Envelope {
     let genesis = genesis::parse(&signed_genesis()).unwrap();
-    let member: MemberId = to.parse().unwrap();
-    let member = genesis.members.iter().find(|other| other.id == member).unwrap();
+    let member = genesis.members.iter().find(|other| other.id == draft.to.member).unwrap();
     let key = &member.desks[0].encryption_keys[0];
-    let by = signing(&format!("{from}/cyber/duty"));
     let fill = &mut |bytes: &mut [u8]| aws_lc_rs::rand::fill(bytes).unwrap();
-    envelope::seal(&draft(from, to, Act::Request(facts)), &body, key, &by, fill).unwrap()
+    envelope::seal(draft, body, key, by, fill).unwrap()
+}
+
+/// The acknowledgement of a request: yes, in eight hours.
+pub(crate) fn acknowledgement(of: &Statement) -> Envelope {
+    let estimated_at = now().plus_ms(8 * HOUR_MS);
+    let act = Act::Acknowledge { will_answer: WillAnswer::Yes, estimated_at };
+    let (from, to) = (of.to.member.to_string(), of.from.member.to_string());
+    let draft = Draft {
+        case: of.case,
+        request: of.request,
+        in_reply_to: Some(of.header),
+        ..draft(&from, &to, act)
+    };
+    seal(&draft, &form::Body::default())
 }
 
 /// The receipt of the addressed desk's machine for a statement.

@@ -1,7 +1,5 @@
 //! The operator's listener: health, reflection and metadata, on loopback and nowhere else.
 
-use std::time::Duration;
-
 use detente::grpc::{Failure, Limits, ServeError};
 use detente::units::DeskIndex;
 use detente::wire::detente::operator::v1 as wire;
@@ -15,6 +13,7 @@ use tonic_reflection::pb::{v1, v1alpha};
 use wire::operator_service_client::OperatorServiceClient;
 
 use super::api_net::{Net, question};
+use super::net::PATIENCE;
 
 async fn operator(net: &Net) -> Channel {
     let address = net.operator().await;
@@ -110,7 +109,7 @@ async fn health_says_not_serving_before_anything_else_stops() {
     let mut watched = health.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
     assert_eq!(watched.next().await.unwrap().unwrap().status, i32::from(ServingStatus::Serving));
     net.stop();
-    let next = tokio::time::timeout(Duration::from_secs(2), watched.next()).await.unwrap();
+    let next = tokio::time::timeout(PATIENCE, watched.next()).await.unwrap();
     assert_eq!(next.unwrap().unwrap().status, i32::from(ServingStatus::NotServing));
     net.close().await;
 }

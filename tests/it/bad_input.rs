@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use detente::config;
 use detente::envelope::words::{Extent, Instrument, Outcome, RequestType, Urgency, WillAnswer};
-use detente::envelope::{Act, Draft, Envelope, RequestFacts, Signer, Statement};
+use detente::envelope::{Act, Draft, Envelope, RequestFacts, Signer, Statement, sign};
 use detente::grpc::Failure;
 use detente::grpc::client::RelayClient;
 use detente::service::RunningRelay;
@@ -79,8 +79,31 @@ fn with_context(envelope: &Envelope, change: impl FnOnce(&mut wire::Context)) ->
     envelope
 }
 
+/// The same envelope with other bytes for a context, signed again.
+pub(crate) fn resigned(
+    envelope: &Envelope,
+    by: &Speaker,
+    change: impl FnOnce(&mut Vec<u8>),
+) -> wire::Envelope {
+    let mut envelope = envelope.to_wire();
+    let mut header = wire::Header::decode(envelope.header.as_slice()).unwrap();
+    change(&mut header.context);
+    envelope.header = header.encode_to_vec();
+    envelope.signatures = vec![by.key.sign(sign::HEADER_TYPE, &envelope.header).to_wire()];
+    envelope
+}
+
 fn facts(kind: RequestType, instrument: Instrument, urgency: Urgency) -> RequestFacts {
-    RequestFacts { kind, instrument, urgency, test: false, exercise: false, parent: None }
+    RequestFacts {
+        kind,
+        instrument,
+        urgency,
+        test: false,
+        exercise: false,
+        parent: None,
+        prior_conditions: false,
+        embargo_until: None,
+    }
 }
 
 fn ahead(ms: i64) -> Timestamp {
@@ -96,7 +119,11 @@ fn accept() -> Act {
 }
 
 fn execute(days: i64) -> Act {
-    Act::Execute { extent: Extent::Executed, preserved_until: Some(ahead(days * DAY_MS)) }
+    Act::Execute {
+        extent: Extent::Executed,
+        preserved_until: Some(ahead(days * DAY_MS)),
+        mla_demanded: false,
+    }
 }
 
 impl Lab {
@@ -328,7 +355,8 @@ async fn a_preservation_is_long_enough_and_has_an_end() {
     for act in [acknowledge(), accept()] {
         lab.clients["RO"].submit(&lab.on(&lab.ro, accepted, act)).await.unwrap();
     }
-    let open = Act::Execute { extent: Extent::Executed, preserved_until: None };
+    let open =
+        Act::Execute { extent: Extent::Executed, preserved_until: None, mla_demanded: false };
     lab.refuses(cases! {
         "59 days", "RO", lab.on(&lab.ro, accepted, execute(59))
             => InvalidArgument "R-212 TOO_SHORT" EXECUTED;
@@ -377,6 +405,12 @@ async fn bytes_that_are_not_what_was_signed_are_refused() {
             => InvalidArgument "E-101 MALFORMED_FIELD" "envelope.header.context.suite";
         "a header that is no message", "NL", changed(&|e| e.header = vec![0xff; 9])
             => InvalidArgument "E-101 MALFORMED_FIELD" "envelope.header";
+        "a field that nobody knows, signed", "NL", resigned(&good, &lab.nl, |context| {
+            context.extend_from_slice(&[0xfa, 0x3e, 1, 7]);
+        }) => InvalidArgument "E-101 MALFORMED_FIELD" "envelope.header.context";
+        "a field said twice, signed", "NL", resigned(&good, &lab.nl, |context| {
+            context.extend_from_within(..);
+        }) => InvalidArgument "E-101 MALFORMED_FIELD" "envelope.header.context";
         "another desk's statement", "RO", good => PermissionDenied "E-107 NOT_THE_SENDER" "";
         "the message id of another statement", "NL", reused
             => AlreadyExists "R-401 MESSAGE_ID_REUSED" MESSAGE;

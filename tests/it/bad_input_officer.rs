@@ -12,8 +12,8 @@ use serde_json::Value;
 use crate::net::{self, Dev};
 
 /// A relay and the desks of NL and RO, in this process; officers as commands.
-struct Lab {
-    dev: Dev,
+pub(crate) struct Lab {
+    pub(crate) dev: Dev,
     relay: RunningRelay,
     agents: Vec<RunningAgent>,
 }
@@ -35,7 +35,7 @@ const QUESTION: [&str; 12] = [
 ];
 
 impl Lab {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let dev = Dev::new(&["NL", "RO", "SG"]);
         let relay = RunningRelay::start(&dev.relay_config()).await.unwrap();
         let mut agents = Vec::new();
@@ -53,7 +53,7 @@ impl Lab {
         messages.filter(|message| !message.machine).count()
     }
 
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         for agent in self.agents {
             agent.stop().await.unwrap();
         }
@@ -71,7 +71,7 @@ impl Lab {
         tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
     }
 
-    async fn ok(&self, member: &str, arguments: &[&str]) -> Value {
+    pub(crate) async fn ok(&self, member: &str, arguments: &[&str]) -> Value {
         let output = self.at(member, &[arguments, &["--json"]].concat()).await;
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{arguments:?}: {said}");
@@ -79,7 +79,14 @@ impl Lab {
     }
 
     /// Refused with exit code, code and words, for programs and for people; nothing is recorded.
-    async fn refused(&self, member: &str, arguments: &[&str], exit: i32, code: &str, says: &str) {
+    pub(crate) async fn refused(
+        &self,
+        member: &str,
+        arguments: &[&str],
+        exit: i32,
+        code: &str,
+        says: &str,
+    ) {
         let before = self.said();
         let output = self.at(member, &[arguments, &["--json"]].concat()).await;
         let said = String::from_utf8(output.stderr).unwrap();
@@ -97,7 +104,9 @@ impl Lab {
         let output = self.at(member, arguments).await;
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(exit), "{arguments:?}: {said}");
-        let (first, rest) = said.split_once('\n').unwrap();
+        // What is said of the recipient while writing stands before it.
+        let told = said.find("error: ").map_or(said.as_str(), |at| &said[at..]);
+        let (first, rest) = told.split_once('\n').unwrap();
         assert!(first.starts_with("error: ") && first.contains(code), "{arguments:?}: {said}");
         assert!(rest.contains("  why:   ") || rest.contains("  field: "), "{arguments:?}: {said}");
         assert!(rest.contains("  next:  "), "{arguments:?}: {said}");
@@ -105,8 +114,9 @@ impl Lab {
     }
 
     /// Waits until `member` has its message about the request.
-    async fn arrived(&self, member: &str, id: &str, word: &str) {
-        for _ in 0..200 {
+    pub(crate) async fn arrived(&self, member: &str, id: &str, word: &str) {
+        let started = std::time::Instant::now();
+        while started.elapsed() < net::PATIENCE {
             let shown = self.ok(member, &["inbox"]).await;
             let requests = shown["requests"].as_array().unwrap();
             let found = requests.iter().find(|request| request["request_id"] == id);

@@ -12,7 +12,7 @@ use crate::net::{self, Dev, Speaker, until_up};
 fn refused(arguments: &[&str], exit: i32, code: &str, says: &[&str]) {
     let run = |arguments: &[&str]| -> Output {
         let program = env!("CARGO_BIN_EXE_detente");
-        Command::new("timeout").arg("20").arg(program).args(arguments).output().unwrap()
+        Command::new("timeout").arg("60").arg(program).args(arguments).output().unwrap()
     };
     let output = run(arguments);
     let said = String::from_utf8(output.stderr).unwrap();
@@ -187,6 +187,83 @@ async fn a_journal_that_was_changed_or_cut_is_refused_with_the_place() {
     stopped_after_some(&dev).await;
 }
 
+/// A journal of which nothing is left is not taken for one that never was.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_journal_that_is_gone_is_missed() {
+    let dev = Dev::new(&["NL", "RO"]);
+    stopped_after_some(&dev).await;
+    let journal = dev.relay_data().join("journal");
+    let (own, segment) = (&dev.made.relay_config, journal.join("0000000000.seg"));
+    let aside = |name: &str| dev.relay_data().join(name);
+    let rebuild = ["rebuild", "--config", own.to_str().unwrap()];
+    let verify = ["verify", "--journal", journal.to_str().unwrap()];
+    std::fs::rename(&segment, aside("segment")).unwrap();
+    let says = ["0000000000.seg", "is missing", "was here", "restore a copy"];
+    for command in [&relay(own)[..], &rebuild, &verify] {
+        refused(command, 3, "C-401", &says);
+    }
+    std::fs::rename(&journal, aside("gone")).unwrap();
+    refused(&relay(own), 3, "C-401", &["the tables that were made from it are there"]);
+    refused(&verify, 1, "C-404", &["journal"]);
+    assert!(!journal.exists(), "another was begun in its place");
+    // The very files: of a copy the relay would ask the witnesses first whether it is older.
+    std::fs::rename(aside("gone"), &journal).unwrap();
+    std::fs::rename(aside("segment"), &segment).unwrap();
+    stopped_after_some(&dev).await;
+}
+
+/// What an agent keeps is as well guarded as what a relay keeps.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_case_file_that_was_changed_cut_or_lost_is_refused_with_the_place() {
+    let dev = Dev::new(&["NL", "RO"]);
+    let own = &dev.made.desk_configs[&net::desk("NL")];
+    let store = dev.desk_config("NL").store.directory;
+    let segment = store.join("0000000000.seg");
+    let started_and_stopped = || {
+        let mut process = dev.start_agent("NL");
+        let socket = dev.desk_config("NL").counter.socket;
+        net::until_blocking("the agent is up", || socket.exists());
+        process.signal("TERM");
+        assert!(process.wait(net::PATIENCE).success(), "{}", process.tail());
+    };
+    started_and_stopped();
+    let whole = std::fs::read(&segment).unwrap();
+    let mut flipped = whole.clone();
+    flipped[12_300] ^= 1;
+    for damaged in [flipped, whole[..13_000].to_vec()] {
+        std::fs::write(&segment, &damaged).unwrap();
+        refused(&agent(own), 3, "C-401", &["0000000000.seg is damaged at byte", "record 0"]);
+        assert_eq!(std::fs::read(&segment).unwrap(), damaged, "the evidence was changed");
+    }
+    std::fs::remove_file(&segment).unwrap();
+    refused(&agent(own), 3, "C-401", &["is missing", "was here"]);
+    std::fs::write(&segment, &whole).unwrap();
+    started_and_stopped();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o077;
+    assert_eq!(mode(&store), 0, "others may look into it");
+}
+
+/// One of two copies of a commit mark: nothing is lost, but it is said, and mended at the start.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_of_a_commit_mark_that_was_changed_is_reported_and_written_again() {
+    let dev = Dev::new(&["NL", "RO"]);
+    stopped_after_some(&dev).await;
+    let journal = dev.relay_data().join("journal");
+    let segment = journal.join("0000000000.seg");
+    let verify = ["verify", "--journal", journal.to_str().unwrap()];
+    for (copy, at) in [(4096, 4100), (8192, 8200)] {
+        let mut bytes = std::fs::read(&segment).unwrap();
+        bytes[at] ^= 1;
+        std::fs::write(&segment, &bytes).unwrap();
+        let place = format!("field: 0000000000.seg: the copy of the mark at byte {copy}");
+        refused(&verify, 3, "C-408", &[&place, "start the relay"]);
+        stopped_after_some(&dev).await;
+        net::run(&verify);
+    }
+    let log = std::fs::read_to_string(dev.path().join("relay.log")).unwrap();
+    assert_eq!(log.matches("a copy of a commit mark did not hold").count(), 2, "{log}");
+}
+
 /// Runs the relay, has something recorded, and stops it in order.
 async fn stopped_after_some(dev: &Dev) {
     let mut relay = dev.start_relay();
@@ -194,5 +271,5 @@ async fn stopped_after_some(dev: &Dev) {
     until_up(&client, &mut relay).await;
     client.submit(&Speaker::new(dev, "NL").question(&net::desk("RO"))).await.unwrap();
     relay.signal("TERM");
-    assert!(relay.wait(Duration::from_secs(20)).success(), "{}", relay.tail());
+    assert!(relay.wait(net::PATIENCE).success(), "{}", relay.tail());
 }

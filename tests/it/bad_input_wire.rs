@@ -113,7 +113,7 @@ fn determine(outcome: Outcome) -> Act {
 /// Carried out: until so many days from now for a preservation, without an end otherwise.
 fn execute(days: Option<i64>) -> Act {
     let preserved_until = days.map(|days| net::now().plus_ms(days * DAY_MS));
-    Act::Execute { extent: Extent::Executed, preserved_until }
+    Act::Execute { extent: Extent::Executed, preserved_until, mla_demanded: false }
 }
 
 fn extend(days: i64) -> Act {
@@ -195,6 +195,8 @@ async fn a_preservation_is_neither_short_nor_extended_out_of_turn() {
         test: false,
         exercise: false,
         parent: None,
+        prior_conditions: false,
+        embargo_until: None,
     };
     let asked = nl.1.request(&net::desk("RO"), facts, question_form());
     nl.0.submit(&asked).await.unwrap();
@@ -208,6 +210,7 @@ async fn a_preservation_is_neither_short_nor_extended_out_of_turn() {
     let no_data = Act::Execute {
         extent: Extent::NoDataHeld,
         preserved_until: Some(net::now().plus_ms(90 * DAY_MS)),
+        mla_demanded: false,
     };
     let cases = vec![
         (execute(Some(59)), end("R-212", "TOO_SHORT")),
@@ -266,12 +269,14 @@ fn on(by: &Speaker, request: &Statement, act: Act) -> Envelope {
 
 /// What a statement was before it had a header.
 fn draft(statement: Statement) -> Draft {
-    let Statement { message, from, signer, to, case, request, in_reply_to, .. } = statement;
+    let Statement { message, from, signer, approval, to, case, .. } = statement;
+    let Statement { request, in_reply_to, .. } = statement;
     let Statement { sequence, created, not_after, seen, act, .. } = statement;
     Draft {
         message,
         from,
         signer,
+        approval,
         to,
         case,
         request,
@@ -320,7 +325,7 @@ async fn bytes_that_are_no_message_are_refused_by_every_method() {
 }
 
 /// A connection with a desk's own certificate, for bytes that the typed client would not send.
-fn channel(dev: &Dev, member: &str) -> Channel {
+pub(crate) fn channel(dev: &Dev, member: &str) -> Channel {
     let config = dev.desk_config(member);
     let genesis = std::fs::read(&config.network.genesis).unwrap();
     let trust = RelayTrust::from_genesis(&genesis::parse(&genesis).unwrap(), None).unwrap();

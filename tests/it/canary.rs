@@ -4,16 +4,18 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use detente::envelope::form::template;
+use detente::envelope::words::RequestType;
 use detente::identity::Unlock;
 use detente::identity::keyfile::{self, Kind};
 use detente::wire::detente::operator::v1 as operator;
 use operator::operator_service_client::OperatorServiceClient;
 use serde_json::Value;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::net::{self, Dev, Process, until_up};
+use crate::leaks::{Place, Traces, figures, files};
+use crate::net::{self, Dev, PATIENCE, Process, until_up};
 
 /// Stands in every free field.
 const CANARY: &str = "kanarievogel";
@@ -22,7 +24,7 @@ const CANARY: &str = "kanarievogel";
 fn form() -> String {
     let mut n = 0;
     let mut lines = Vec::new();
-    for line in include_str!("../../src/envelope/form/preservation.toml").lines() {
+    for line in template(RequestType::Preservation).lines() {
         let key = line.split('=').next().unwrap_or_default().trim();
         n += 1;
         lines.push(match key {
@@ -71,7 +73,8 @@ impl Lab {
     fn at(&mut self, member: &str, arguments: &[&str]) -> Value {
         let socket = self.dev.desk_config(member).counter.socket;
         let mut last = String::new();
-        for _ in 0..200 {
+        let started = Instant::now();
+        while started.elapsed() < PATIENCE {
             let output = Command::new(env!("CARGO_BIN_EXE_detente"))
                 .args(["desk", "--json", "--officer", "duty", "--socket"])
                 .arg(&socket)
@@ -118,7 +121,8 @@ impl Lab {
 
     /// Waits until the other side has the newest, so that what comes next is in turn.
     fn until(&mut self, member: &str, id: &str, word: &str) {
-        for _ in 0..200 {
+        let started = Instant::now();
+        while started.elapsed() < PATIENCE {
             if self.at(member, &["show", id, "--peek"]).to_string().contains(word) {
                 return;
             }
@@ -136,6 +140,7 @@ fn live(lab: &mut Lab, form: &str) -> String {
     let now = jiff::Timestamp::now();
     let until = (now + jiff::SignedDuration::from_hours(24 * 100)).strftime("%F").to_string();
     let now = now.to_string();
+    lab.at("RO", &["regrade", id, "--urgency", "expedited", "--reasons", word]);
     lab.at("RO", &["estimate", id, "--by", "+9h", "--reason", word]);
     lab.at("RO", &["clarify", id, "--question", word]);
     lab.at("NL", &["clarify", id, "--answer", word]);
@@ -154,6 +159,9 @@ fn live(lab: &mut Lab, form: &str) -> String {
             word,
         ],
     );
+    lab.at("NL", &["conditions", id, "--accept", "--remarks", word]);
+    let disclose = ["disclose", id, "--provider", word, "--state", "US", "--path", word];
+    lab.at("RO", &[&disclose[..], &["--alone", word]].concat());
     lab.at(
         "RO",
         &[
@@ -177,6 +185,11 @@ fn live(lab: &mut Lab, form: &str) -> String {
     );
     lab.at("NL", &["extend", id, "--days", "60", "--reasons", word, "--previous-reference", word]);
     lab.at("RO", &["extend", id, "--days", "60", "--reasons", word]);
+    lab.at("NL", &["feedback", id, "--outcome", word, "--usefulness", "useful"]);
+    lab.at("RO", &["use-report", id, "--question", word]);
+    lab.at("NL", &["use-report", id, "--answer", word, "--proceedings", word]);
+    let incident = ["incident", id, "--what", word, "--affected", word, "--measures", word];
+    lab.at("NL", &[&incident[..], &["--discovered-at", &now]].concat());
     lab.at("NL", &["mla", id, "--sent", "--reference", word, "--central-authority", word]);
     lab.at("NL", &["close", id, "--remarks", word]);
     lab.until("RO", id, "CLOSED");
@@ -185,65 +198,33 @@ fn live(lab: &mut Lab, form: &str) -> String {
     id.to_owned()
 }
 
-/// The bytes of every file below.
-fn files(directory: &Path, found: &mut Vec<(PathBuf, Vec<u8>)>) {
-    for entry in std::fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            files(&path, found);
-        } else {
-            found.push((path.clone(), std::fs::read(&path).unwrap_or_default()));
-        }
-    }
-}
-
-/// Bytes as text, one character each, without the zeroes of files that are allocated ahead: the
-/// standard library looks for text much faster than this crate's tests would for bytes.
-fn text(bytes: &[u8]) -> String {
-    let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-    bytes[..end].iter().map(|byte| char::from(*byte)).collect()
-}
-
-/// Every secret of the network, as it might be written: raw, in hexadecimal, in base64.
-fn secrets(dev: &Dev) -> Vec<String> {
-    let mut found = Vec::new();
-    files(&dev.made.directory, &mut found);
-    let mut secrets = vec![CANARY.to_owned()];
-    for (path, bytes) in found {
+/// Every secret of the network, as it might be written.
+fn secrets(dev: &Dev) -> Traces {
+    let mut secrets = Traces::default();
+    secrets.word("a canary", CANARY);
+    for (name, bytes) in files(&dev.made.directory) {
+        let path = Path::new(&name);
         let directory = path.parent().unwrap();
         if path.ends_with("unlock") {
-            secrets.push(String::from_utf8(bytes).unwrap().trim().to_owned());
+            secrets.word(&name, String::from_utf8(bytes).unwrap().trim());
         } else if path.extension().is_some_and(|extension| extension == "key") {
             let at = [directory, directory.parent().unwrap()];
             let unlock = at.iter().find_map(|at| Unlock::from_file(&at.join("unlock")).ok());
             let unlock = unlock.expect("an unlock secret beside the key");
             let secret = [Kind::Ed25519, Kind::Hpke, Kind::Tls, Kind::Authority]
                 .into_iter()
-                .find_map(|kind| keyfile::read(&path, kind, &unlock).ok())
+                .find_map(|kind| keyfile::read(path, kind, &unlock).ok())
                 .expect("a key of ours");
-            secrets.push(text(secret.bytes()));
-            secrets.push(data_encoding::HEXLOWER.encode(secret.bytes()));
-            secrets.push(data_encoding::BASE64.encode(secret.bytes()));
+            secrets.bytes(&name, secret.bytes());
         }
     }
     secrets
 }
 
 /// What a process was started with.
-fn proc(process: &Process) -> Vec<(PathBuf, Vec<u8>)> {
-    let of = |name| PathBuf::from(format!("/proc/{}/{name}", process.id()));
+fn proc(process: &Process) -> Vec<Place> {
+    let of = |name| format!("/proc/{}/{name}", process.id());
     [of("cmdline"), of("environ")].map(|path| (path.clone(), std::fs::read(path).unwrap())).into()
-}
-
-async fn metrics(address: std::net::SocketAddr) -> Vec<u8> {
-    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-    let request = "GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await.unwrap();
-    let said = text(&answer);
-    assert!(said.contains("200 OK") && said.contains("detente_"), "no metrics: {said}");
-    answer
 }
 
 /// Everything that the operator is told, as debug text.
@@ -260,19 +241,19 @@ async fn operator_answers(dev: &Dev) -> Vec<u8> {
 }
 
 /// Everything outside the sealed part: files, logs, processes, and what is answered.
-async fn outside(lab: &Lab, told: String) -> Vec<(PathBuf, Vec<u8>)> {
+async fn outside(lab: &Lab, told: String) -> Vec<Place> {
     let dev = &lab.dev;
-    let mut places = Vec::new();
-    files(&dev.relay_data(), &mut places);
+    let mut places = files(&dev.relay_data());
     for id in ["NL", "RO"] {
-        files(&dev.desk_config(id).store.directory, &mut places);
+        places.extend(files(&dev.desk_config(id).store.directory));
     }
     assert!(lab.relay.log().contains("TRACE"), "the relay was to log everything");
     for process in lab.agents.iter().chain([&lab.relay]) {
-        places.push((format!("log of {}", process.id()).into(), process.log().into_bytes()));
+        places.push((format!("log of {}", process.id()), process.log().into_bytes()));
         places.extend(proc(process));
     }
-    places.push(("metrics".into(), metrics(dev.relay_config().listen.metrics.unwrap()).await));
+    let figures = figures(dev.relay_config().listen.metrics.unwrap()).await;
+    places.push(("metrics".into(), figures));
     places.push(("operator".into(), operator_answers(dev).await));
     places.push(("status and inbox".into(), told.into_bytes()));
     places
@@ -294,13 +275,9 @@ async fn nothing_sealed_and_no_secret_is_found_outside() {
     });
     let (lab, told) = lived.await.unwrap();
     let secrets = secrets(&lab.dev);
-    assert!(secrets.len() > 40, "{} secrets", secrets.len());
-    let mut leaks = Vec::new();
-    for (place, bytes) in outside(&lab, told).await {
-        let text = text(&bytes);
-        for (n, _) in secrets.iter().enumerate().filter(|(_, secret)| text.contains(*secret)) {
-            leaks.push(format!("{} has secret {n}", place.display()));
-        }
-    }
+    assert!(secrets.len() > 100, "{} forms of secrets", secrets.len());
+    let places = outside(&lab, told).await;
+    let leaks: Vec<String> =
+        places.iter().flat_map(|(place, bytes)| secrets.found(place, bytes)).collect();
     assert!(leaks.is_empty(), "{leaks:#?}");
 }

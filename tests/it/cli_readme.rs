@@ -1,20 +1,38 @@
 //! The README's first steps are run as printed, and the program keeps its promises to scripts.
 
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output};
+
+use super::net::free_ports;
 
 const README: &str = include_str!("../../README.md");
 const PROGRAM: &str = env!("CARGO_BIN_EXE_detente");
 
 /// Every command, as typed before `--help`.
-const COMMANDS: [&str; 23] = [
+const COMMANDS: &[&str] = &[
     "",
     "relay",
     "desk",
     "demo",
     "verify",
+    "verify log",
+    "verify checkpoint",
+    "verify proof",
+    "verify bundle",
+    "verify fork",
     "rebuild",
+    "operator",
+    "operator status",
+    "operator confirm-clock",
+    "operator erase",
+    "backup",
+    "restore",
+    "doctor",
+    "completions",
+    "man",
+    "config",
+    "config check",
+    "config print-defaults",
     "pki",
     "genesis",
     "desk send",
@@ -31,12 +49,28 @@ const COMMANDS: [&str; 23] = [
     "desk close",
     "desk mla",
     "desk directory",
+    "desk directory call",
+    "desk directory list",
+    "desk directory search",
+    "desk directory show",
+    "desk directory edit",
+    "desk directory publish",
     "desk status",
+    "desk settle",
+    "desk times",
+    "desk overdue",
+    "operator times",
+    "operator overdue",
+    "operator requests",
+    "desk reconcile",
+    "desk proofs",
+    "desk received",
+    "desk evidence",
 ];
 
 #[test]
 fn every_command_explains_itself() {
-    for command in COMMANDS {
+    for &command in COMMANDS {
         let mut arguments: Vec<&str> = command.split_whitespace().collect();
         arguments.push("--help");
         let help = detente(&arguments);
@@ -49,16 +83,20 @@ fn every_command_explains_itself() {
 
 #[test]
 fn exit_codes_and_codes_of_errors_are_for_scripts() {
-    let cases: [(&[&str], i32, &str); 9] = [
-        (&["desk", "nonsense"], 2, ""),
-        (&["relay"], 2, ""),
+    let cases: [(&[&str], i32, &str); 13] = [
+        (&["desk", "nonsense"], 2, "C-209"),
+        (&["relay"], 2, "C-209"),
         (&["desk"], 2, "C-201"),
         (&["desk", "inbox"], 2, "C-204"),
         (&["desk", "inbox", "--socket", "/nowhere/agent.sock"], 1, "C-301"),
         (&["relay", "--config", "/nowhere/relay.toml"], 2, "C-101"),
         (&["desk", "--config", "/nowhere/desk.toml"], 2, "C-101"),
         (&["verify", "--journal", "/nowhere/journal"], 1, "C-404"),
-        (&["desk", "send", "--to", "ro/cyber"], 2, ""),
+        (&["desk", "send", "--to", "ro/cyber"], 2, "C-209"),
+        (&["operator", "times"], 2, "C-207"),
+        (&["operator", "times", "--from", "yesterday"], 2, "C-209"),
+        (&["operator", "overdue", "--config", "/nowhere/relay.toml"], 2, "C-101"),
+        (&["operator", "status", "--address", "127.0.0.1:1"], 1, "C-311"),
     ];
     for (arguments, exit, code) in cases {
         let output = detente(arguments);
@@ -84,7 +122,7 @@ fn a_bad_configuration_is_refused_at_its_line() {
     let output = detente(&["relay", "--config", file.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("[C-102]") && said.contains("line 12, column 1"), "{said}");
+    assert!(said.contains("[C-102]") && said.contains("line 15, column 1"), "{said}");
     assert!(said.contains("listen.opreator") && said.contains("next:"), "{said}");
 }
 
@@ -96,8 +134,10 @@ fn the_first_steps_of_the_readme_are_run_as_printed() {
     let [network, question, answer] = blocks.as_slice() else {
         panic!("{} blocks", blocks.len());
     };
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let port = port.min(65_000);
+    let directory = README.split("## The directory").nth(1).unwrap();
+    let directory = directory.split("```").nth(1).unwrap();
+    let port = free_ports();
+    let evidence = README.split("## Evidence").nth(1).unwrap().split("```").nth(1).unwrap();
     let network: String = network
         .lines()
         .filter(|line| !line.starts_with("cargo build") && !line.starts_with("export PATH"))
@@ -107,7 +147,7 @@ fn the_first_steps_of_the_readme_are_run_as_printed() {
     let script = format!(
         "set -euo pipefail\n\
          trap 'kill $(jobs -p); wait' EXIT\n\
-         until_() {{ for i in $(seq 300); do if \"$@\" >/dev/null 2>&1; then return; fi; \
+         until_() {{ for i in $(seq 600); do if \"$@\" >/dev/null 2>&1; then return; fi; \
          sleep 0.1; done; echo \"waited in vain: $*\"; exit 1; }}\n\
          connected() {{ detente desk status --json --socket net/members/$1/cyber/agent.sock \
          | grep '\"connected\": true'; }}\n\
@@ -117,14 +157,21 @@ fn the_first_steps_of_the_readme_are_run_as_printed() {
          arrived() {{ detente desk inbox --in --json --socket net/members/ro/cyber/agent.sock \
          | grep DELIVERY; }}\n\
          until_ arrived\n\
-         {answer}\n"
+         {answer}\n\
+         {directory}\n\
+         export DETENTE_SOCKET=net/members/ro/cyber/agent.sock\n\
+         until_ detente desk evidence \"$id\" -o first.zip --force\n\
+         {evidence}\n"
     );
-    let directory = tempfile::tempdir().unwrap();
-    let output = bash(&script, directory.path());
+    let place = tempfile::tempdir().unwrap();
+    let output = bash(&script, place.path());
     let (data, said) = (text(&output.stdout), text(&output.stderr));
     assert!(output.status.success(), "{data}\n{said}");
     assert_eq!(data.matches("recorded as record").count(), 5, "{data}\n{said}");
     assert!(data.contains("How long do your providers keep access logs?"), "{data}");
+    assert!(data.contains("version 1 of RO: published as record"), "{data}\n{said}");
+    assert!(data.contains("version 1 of NL"), "the own entry can be edited: {data}");
+    assert!(data.contains("everything holds: ") && data.contains("; body disclosed"), "{data}");
 }
 
 fn detente(arguments: &[&str]) -> Output {

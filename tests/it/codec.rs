@@ -7,14 +7,15 @@ use detente::codec::{
     Corrupt, Head, Heads, Leaf, Log, Record, decode_body, decode_event, decode_record,
     decode_trailer, encode_body, encode_event, encode_record, encode_trailer,
 };
+use detente::envelope::entry::Signed;
 use detente::envelope::{self, Algorithm, Signature};
-use detente::rules::{ErasureReason, Event, Kind, Numbering, OfferFailure};
+use detente::rules::{ClockWitness, ErasureReason, Event, Kind, Numbering, OfferFailure};
 use detente::units::{BatchId, DeskId, DeskIndex, Hash, Index, MessageId, RequestId, Timestamp};
 use detente::wire::detente::{envelope::v1 as signed, journal::v1 as stored};
 use proptest::prelude::*;
 use prost::Message as _;
 
-use crate::records::{Maker, refused_field, signed_genesis, stored_with};
+use crate::records::{Maker, refused_field, signed_entry, signed_genesis, stored_with};
 
 const MESSAGE: MessageId = MessageId([0xaa; 16]);
 const TIME: Timestamp = Timestamp(1_795_424_400_000);
@@ -38,11 +39,11 @@ fn header() -> Vec<u8> {
         sequence: 7,
         created_ms: TIME.0 - 1_000,
         not_after_ms: TIME.0 + 60_000,
-        seen_checkpoint: None,
         act: Some(signed::context::Act::Acknowledge(signed::AcknowledgeAct {
             will_answer: "YES".to_owned(),
             estimated_at_ms: TIME.0 + 3_600_000,
         })),
+        ..signed::Context::default()
     };
     signed::Header {
         context: context.encode_to_vec(),
@@ -54,15 +55,28 @@ fn header() -> Vec<u8> {
     .encode_to_vec()
 }
 
+/// The first entry of NL.
+fn entry() -> Signed {
+    signed_entry(1, MESSAGE, (1, Hash([0xab; 32])), TIME)
+}
+
 /// A record of this event, with fixed values for everything else.
 fn record(kind: Kind) -> Record {
     let statement = matches!(kind, Kind::Accepted(_));
-    let own =
-        matches!(kind, Kind::Founded(_) | Kind::TailTruncated { .. } | Kind::ClockStepped { .. });
-    let genesis = signed_genesis();
+    let published = matches!(kind, Kind::EntryPublished(_));
+    let founded = matches!(kind, Kind::Founded(_));
+    let own = published
+        || founded
+        || matches!(
+            kind,
+            Kind::TailTruncated { .. }
+                | Kind::ClockStepped { .. }
+                | Kind::ClockConfirmed { .. }
+                | Kind::Padded
+        );
+    let signed = if published { Some(entry().to_bytes()) } else { founded.then(signed_genesis) };
     let desk = |name: &str| (!own).then(|| name.parse::<DeskId>().unwrap());
     let (from, to) = (desk("RO/cyber"), desk("NL/cyber"));
-    let founded = matches!(kind, Kind::Founded(_));
     let numbering = Numbering {
         desk_indexes: from
             .iter()
@@ -73,7 +87,7 @@ fn record(kind: Kind) -> Record {
         previous: (!own).then_some(Hash([0x77; 32])),
     };
     let event = Event { from, to, request: (!own).then_some(RequestId([0xbb; 16])), kind };
-    let event_bytes = encode_event(&event, &numbering, TIME, founded.then_some(genesis.as_slice()));
+    let event_bytes = encode_event(&event, &numbering, TIME, signed.as_deref());
     let signature = Signature {
         key_id: Hash([0x55; 32]),
         algorithm: Algorithm::Ed25519,
@@ -88,7 +102,7 @@ fn record(kind: Kind) -> Record {
         event_bytes,
         header: if statement { header() } else { Vec::new() },
         signatures: if statement { vec![signature] } else { Vec::new() },
-        leaf: if founded {
+        leaf: if signed.is_some() {
             Leaf { log: Log::Directory, index: 0, opening: None }
         } else {
             Leaf { log: Log::Traffic, index: 16, opening: Some([0xee; 32]) }
@@ -96,6 +110,10 @@ fn record(kind: Kind) -> Record {
         body_len: if statement { 2_305 } else { 0 },
         body_sha256: statement.then_some(Hash([0x99; 32])),
     }
+}
+
+fn erased(reason: ErasureReason, of: Option<MessageId>) -> Kind {
+    Kind::BodyErased { index: Index(3), reason, of }
 }
 
 /// One record of every kind.
@@ -116,13 +134,18 @@ fn make_one_of_each() -> Vec<(&'static str, Record)> {
         ("silent", Kind::OfferFailed { message, reason: OfferFailure::NoReceipt }),
         ("handed over", Kind::HandedOver { message }),
         ("expired", Kind::PreservationExpired { preserved_until: TIME.plus_ms(-1) }),
-        ("erased", Kind::BodyErased { index: Index(3), reason: ErasureReason::LegalOrder }),
-        ("retired", Kind::BodyErased { index: Index(3), reason: ErasureReason::Retention }),
+        ("erased", erased(ErasureReason::LegalOrder, None)),
+        ("retired", erased(ErasureReason::Retention, None)),
+        ("erased and named", erased(ErasureReason::LegalOrder, Some(message))),
         (
             "truncated",
             Kind::TailTruncated { next_index: Index(17), bytes: 99, sha256: Hash([1; 32]) },
         ),
         ("stepped", Kind::ClockStepped { step_ms: -61_000 }),
+        ("confirmed", Kind::ClockConfirmed { by: ClockWitness::Desks }),
+        ("confirmed by hand", Kind::ClockConfirmed { by: ClockWitness::Operator }),
+        ("entry", Kind::EntryPublished(Box::new(entry().entry))),
+        ("padded", Kind::Padded),
     ]
     .map(|(name, kind)| (name, record(kind)))
     .to_vec()
@@ -252,6 +275,11 @@ fn words_and_bytes_of_no_known_form_are_refused() {
         genesis.signed_genesis.clear();
     });
     assert!(strange.starts_with("record.event.genesis.signed_genesis."), "{strange}");
+    let strange = on_event(&find("entry"), &|e| {
+        let Some(stored::event::Kind::Entry(entry)) = &mut e.kind else { panic!() };
+        entry.signed_entry.truncate(40);
+    });
+    assert!(strange.starts_with("record.event.entry.signed_entry"), "{strange}");
 }
 
 #[test]
@@ -273,7 +301,7 @@ fn trailers_and_bodies_read_back_or_are_refused() {
 }
 
 #[test]
-#[should_panic(expected = "the signed genesis belongs to the founding")]
+#[should_panic(expected = "what was signed belongs to a founding or an entry")]
 fn a_founding_is_not_encoded_without_its_signatures() {
     let records = one_of_each();
     let Record { event, numbering, .. } = &records[0].1;
@@ -301,7 +329,7 @@ proptest! {
     /// Damaged bytes are refused or read as something else, and never make a program stop.
     #[test]
     fn damaged_bytes_do_no_harm(
-        which in 0_usize..11,
+        which in 0_usize..14,
         at in any::<prop::sample::Index>(),
         with: u8,
     ) {

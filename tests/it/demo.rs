@@ -5,6 +5,7 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 #[test]
@@ -71,8 +72,10 @@ fn the_printed_commands_work_as_printed() {
     shell(send);
     shell(acknowledge);
     // Following has no end of its own.
-    let followed =
-        Command::new("sh").args(["-c", &format!("timeout 5 {follow}")]).output().unwrap();
+    let followed = Command::new("sh")
+        .args(["-c", &format!("timeout 60 {follow} | grep -m1 LEGAL_INFORMATION")])
+        .output()
+        .unwrap();
     let seen = String::from_utf8(followed.stdout).unwrap();
     assert!(seen.contains("LEGAL_INFORMATION"), "{seen}");
     demo.stop();
@@ -130,12 +133,11 @@ impl Running {
 
     /// SIGTERM ends it in good order.
     fn stop(&mut self) {
-        let killed =
-            Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
-        assert!(killed.success());
+        let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).unwrap();
+        kill_process(id, Signal::TERM).unwrap();
         let started = std::time::Instant::now();
         while self.child.try_wait().unwrap().is_none() {
-            assert!(started.elapsed() < Duration::from_secs(30), "the demo does not stop");
+            assert!(started.elapsed() < Duration::from_secs(60), "the demo does not stop");
             std::thread::sleep(Duration::from_millis(20));
         }
         assert!(self.child.wait().unwrap().success());

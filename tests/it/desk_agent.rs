@@ -6,29 +6,38 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use detente::codec::Leaf;
 use detente::envelope::Envelope;
 use detente::grpc::agent::{Agent, AgentError, Options};
 use detente::grpc::client::{self, Limits};
 use detente::grpc::counter::{self, BindError, Counter, api};
 use detente::grpc::uplink::Timing;
 use detente::grpc::{Failure, RelayClient};
-use detente::units::{DAY_MS, DeskId, DeskIndex, MessageId};
+use detente::units::{DAY_MS, DeskId, DeskIndex, Hash, MessageId};
 use detente::wire::detente::desk::v1 as wire;
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tonic::{Request, Response, Status};
 use wire::desk_service_server::{DeskService, DeskServiceServer};
 
 use crate::desk_pair::{self as pair, HandClock, Relay, nl, ro};
+use crate::net::PATIENCE;
 
 /// The relay of `desk_pair`, for one desk, over gRPC. Who calls is known from the port.
 #[derive(Clone)]
-struct Door {
+pub(crate) struct Door {
     relay: Arc<Mutex<Relay>>,
     desk: DeskId,
     down: Arc<AtomicBool>,
+    /// Its receipts do not hold.
+    lies: Arc<AtomicBool>,
 }
 
 impl Door {
+    /// The relay as it is, for this desk.
+    pub(crate) fn new(relay: Arc<Mutex<Relay>>, desk: DeskId) -> Self {
+        Self { relay, desk, down: Arc::default(), lies: Arc::default() }
+    }
+
     fn up(&self) -> Result<(), Status> {
         if self.down.load(Ordering::SeqCst) { Err(Status::unavailable("down")) } else { Ok(()) }
     }
@@ -42,10 +51,16 @@ impl DeskService for Door {
     ) -> Result<Response<wire::SubmitResponse>, Status> {
         self.up()?;
         let envelope = Envelope::from_wire(request.into_inner().envelope.unwrap()).unwrap();
-        let answer = self.relay.lock().unwrap().submit(&envelope);
+        let mut relay = self.relay.lock().unwrap();
+        let answer = relay.submit(&envelope);
         let (index, time) = answer.map_err(|refusal| Status::internal(refusal.code()))?;
-        let response = wire::SubmitResponse { index: index.0, time_ms: time.0, repeat: false };
-        Ok(Response::new(response))
+        let mut receipt = relay.receipt(index);
+        if self.lies.load(Ordering::SeqCst) {
+            receipt.hashes.push(Hash([0; 32]));
+        }
+        let receipt = Some(receipt_to_wire(receipt));
+        let (index, time_ms) = (index.0, time.0);
+        Ok(Response::new(wire::SubmitResponse { index, time_ms, repeat: false, receipt }))
     }
 
     type FollowStream =
@@ -99,6 +114,20 @@ impl DeskService for Door {
     ) -> Result<Response<wire::ListRequestStatusesResponse>, Status> {
         Err(Status::unimplemented(""))
     }
+
+    async fn get_response_times(
+        &self,
+        _: Request<wire::GetResponseTimesRequest>,
+    ) -> Result<Response<wire::GetResponseTimesResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn list_overdue(
+        &self,
+        _: Request<wire::ListOverdueRequest>,
+    ) -> Result<Response<wire::ListOverdueResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
 }
 
 fn to_wire(record: detente::desk::Incoming) -> wire::DeskRecord {
@@ -108,11 +137,24 @@ fn to_wire(record: detente::desk::Incoming) -> wire::DeskRecord {
         event: record.event,
         header: record.header,
         signatures: record.signatures.iter().map(|signature| signature.to_wire()).collect(),
-        leaf: Some(wire::LeafOpening {
-            log: record.leaf.log.as_str().to_owned(),
-            index: record.leaf.index,
-            opening: record.leaf.opening.map(|opening| opening.to_vec()).unwrap_or_default(),
-        }),
+        leaf: Some(leaf_to_wire(record.leaf)),
+    }
+}
+
+fn leaf_to_wire(leaf: Leaf) -> wire::LeafOpening {
+    wire::LeafOpening {
+        log: leaf.log.as_str().to_owned(),
+        index: leaf.index,
+        opening: leaf.opening.map(|opening| opening.to_vec()).unwrap_or_default(),
+    }
+}
+
+fn receipt_to_wire(receipt: detente::desk::Receipt) -> wire::Receipt {
+    wire::Receipt {
+        leaf: Some(leaf_to_wire(receipt.leaf)),
+        hashes: receipt.hashes.iter().map(|hash| hash.0.to_vec()).collect(),
+        checkpoint: receipt.checkpoint,
+        event: receipt.event,
     }
 }
 
@@ -121,6 +163,7 @@ struct Scene {
     clock: HandClock,
     relay: Arc<Mutex<Relay>>,
     down: Arc<AtomicBool>,
+    lies: Arc<AtomicBool>,
     dirs: tempfile::TempDir,
 }
 
@@ -128,15 +171,15 @@ impl Scene {
     fn new() -> Self {
         let clock = HandClock::new();
         let relay = Arc::new(Mutex::new(Relay::new(&clock)));
-        let down = Arc::new(AtomicBool::new(false));
-        Self { clock, relay, down, dirs: tempfile::tempdir().unwrap() }
+        let (down, lies) = (Arc::default(), Arc::default());
+        Self { clock, relay, down, lies, dirs: tempfile::tempdir().unwrap() }
     }
 
     async fn client(&self, desk: &DeskId) -> RelayClient {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (relay, down) = (Arc::clone(&self.relay), Arc::clone(&self.down));
-        let door = Door { relay, desk: desk.clone(), down };
+        let door = Door { relay, desk: desk.clone(), down, lies: Arc::clone(&self.lies) };
         tokio::spawn(
             tonic::transport::Server::builder()
                 .add_service(DeskServiceServer::new(door))
@@ -181,7 +224,7 @@ async fn look(counter: &mut Counter, request: &[u8], peek: bool) -> Result<api::
     Ok(counter.get_case(asked).await?.into_inner().case.unwrap())
 }
 
-/// Looks until it is so, for 20 s.
+/// Looks until it is so.
 async fn until(
     counter: &mut Counter,
     request: &[u8],
@@ -189,7 +232,8 @@ async fn until(
     so: impl Fn(&api::Case) -> bool,
 ) -> api::Case {
     let mut last = None;
-    for _ in 0..2_000 {
+    let started = std::time::Instant::now();
+    while started.elapsed() < PATIENCE {
         match look(counter, request, peek).await {
             Ok(case) if so(&case) => return case,
             other => last = Some(other),
@@ -197,6 +241,33 @@ async fn until(
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     panic!("{last:?}")
+}
+
+/// The relay has the statement and proves it to nobody. Whether its stream is there before the
+/// answer is chance; the alarm and the evidence are not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_receipt_that_does_not_hold_is_an_alarm_and_is_kept_as_evidence() {
+    let scene = Scene::new();
+    scene.lies.store(true, Ordering::SeqCst);
+    let (agent, mut counter) = scene.start(&nl()).await;
+    let sent = counter.send_request(question()).await.unwrap().into_inner().outcome.unwrap();
+    let mut listed = api::ListProofsResponse::default();
+    let started = std::time::Instant::now();
+    while started.elapsed() < PATIENCE {
+        let asked = api::ListProofsRequest { request_id: sent.request_id.clone() };
+        listed = counter.list_proofs(asked).await.unwrap().into_inner();
+        if !listed.bad.is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(listed.proofs.is_empty());
+    assert_eq!(agent.desk().status().alarms, 1);
+    let [bad] = listed.bad.as_slice() else { panic!("{:?}", listed.bad) };
+    assert_eq!((bad.code.as_str(), &bad.message_id), ("D-315", &sent.message_id));
+    let given: wire::Receipt = prost::Message::decode(bad.given.as_slice()).unwrap();
+    assert!(given.checkpoint.starts_with("detente-test/traffic\n"));
+    agent.stop().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -249,13 +320,50 @@ async fn a_question_is_sent_opened_and_acknowledged() {
     assert!(!scene.socket(&nl()).exists());
 }
 
+/// An officer who looks again and again while forms arrive never sees one before the evidence of
+/// that is on disk.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_seen_without_evidence() {
+    let scene = Scene::new();
+    let (nl_agent, mut nl_counter) = scene.start(&nl()).await;
+    let (ro_agent, ro_counter) = scene.start(&ro()).await;
+    let mut seen = 0;
+    for _ in 0..30 {
+        let sent = nl_counter.send_request(question()).await.unwrap().into_inner();
+        let id = sent.outcome.unwrap().request_id;
+        let mut lookers = tokio::task::JoinSet::new();
+        for _ in 0..4 {
+            let (mut counter, id) = (ro_counter.clone(), id.clone());
+            let desk = ro_agent.desk().clone();
+            lookers.spawn(async move {
+                let request = detente::units::RequestId::from_slice(&id).unwrap();
+                loop {
+                    let Ok(case) = look(&mut counter, &id, false).await else { continue };
+                    let shown = case.entries.iter().any(|entry| {
+                        entry.from == "NL/cyber" && entry.sealed.is_empty() && entry.body.is_some()
+                    });
+                    if shown {
+                        let held = desk.file().statements_of(request);
+                        return held.iter().all(|held| !held.is_unseen());
+                    }
+                }
+            });
+        }
+        let all = tokio::time::timeout(PATIENCE, lookers.join_all());
+        seen += all.await.unwrap().into_iter().filter(|evidence| *evidence).count();
+    }
+    assert_eq!(seen, 120, "a form was seen without evidence");
+    nl_agent.stop().await.unwrap();
+    ro_agent.stop().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_said_while_the_relay_is_away_is_sent_when_it_is_back() {
     let scene = Scene::new();
     scene.down.store(true, Ordering::SeqCst);
     let (agent, mut counter) = scene.start(&nl()).await;
     let mut request = Request::new(question());
-    request.set_timeout(Duration::from_millis(600));
+    request.set_timeout(Duration::from_secs(3));
     let sent = counter.send_request(request).await.unwrap().into_inner().outcome.unwrap();
     assert_eq!(sent.state(), api::StatementState::Queued);
     let status = counter.get_agent_status(api::GetAgentStatusRequest {}).await.unwrap();
@@ -281,6 +389,7 @@ async fn only_the_users_of_an_officer_act_as_him() {
         officer.uids = vec![pair::own_uid() + 1];
     }
     let agent = Agent::start(options).await.unwrap();
+    assert_eq!(mode(&scene.socket(&nl())), 0o666, "another user must be able to knock");
     let mut counter = counter::connect(&scene.socket(&nl())).await.unwrap();
     let refused = Failure::from(counter.send_request(question()).await.unwrap_err());
     assert_eq!(
@@ -323,7 +432,6 @@ async fn every_wrong_field_is_named_to_the_officer() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_socket_is_taken_over_only_when_nobody_answers() {
-    use std::os::unix::fs::PermissionsExt as _;
     let scene = Scene::new();
     let socket = scene.socket(&nl());
     // Left behind by an agent that is gone.
@@ -338,8 +446,46 @@ async fn a_socket_is_taken_over_only_when_nobody_answers() {
     std::fs::write(&socket, "a file").unwrap();
     let refused = Agent::start(scene.options(&nl()).await).await.err().unwrap();
     assert!(matches!(refused, AgentError::Counter(BindError::NotASocket(_))), "{refused:?}");
+}
 
-    fn mode(path: &Path) -> u32 {
-        std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+fn mode(path: &Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+/// Another Unix user gets in when he is an officer, and is told why when he is nobody here.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs root: calls as other Unix users"]
+async fn another_user_gets_in_only_as_an_officer() {
+    use std::os::unix::fs::PermissionsExt as _;
+    const OFFICER: u32 = 65_533;
+    let scene = Scene::new();
+    let mut options = scene.options(&nl()).await;
+    for officer in options.desk.keys.officers.values_mut() {
+        officer.uids = vec![OFFICER];
     }
+    let agent = Agent::start(options).await.unwrap();
+    // Where other users may go.
+    let open = |path: &Path| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    let program = scene.dirs.path().join("detente");
+    std::fs::copy(env!("CARGO_BIN_EXE_detente"), &program).unwrap();
+    open(scene.dirs.path());
+    open(&program);
+    let socket = scene.socket(&nl());
+    let status = |uid: u32| {
+        let mut command = std::process::Command::new("setpriv");
+        let uid = uid.to_string();
+        command.args(["--reuid", &uid, "--regid", &uid, "--clear-groups"]);
+        command.arg(&program).args(["desk", "status", "--json", "--socket"]).arg(&socket);
+        tokio::task::spawn_blocking(move || command.output().unwrap())
+    };
+    let let_in = status(OFFICER).await.unwrap();
+    assert!(let_in.status.success(), "{}", String::from_utf8_lossy(&let_in.stderr));
+    let turned_away = status(OFFICER + 1).await.unwrap();
+    let said = String::from_utf8_lossy(&turned_away.stderr);
+    assert_eq!(turned_away.status.code(), Some(4), "{said}");
+    assert!(said.contains("D-108") && said.contains("desk.toml"), "{said}");
+    agent.stop().await.unwrap();
 }

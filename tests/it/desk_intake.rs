@@ -48,9 +48,9 @@ async fn content_flows_only_after_the_receipt() {
     assert!(relay.content(&ro(), message).is_err());
 
     let envelope = desk.envelope(receipt.clone()).await.unwrap();
-    let (index, time) = relay.submit(&envelope).unwrap();
+    let at = relay.submit(&envelope).unwrap();
     assert_eq!(desk.file().wanted().count(), 0, "not before the relay has it");
-    desk.note_confirmed(receipt.statement.message, index, time).await.unwrap();
+    assert!(desk.note_confirmed(&envelope, relay.answer(at)).await.unwrap());
     let wanted = desk.file().wanted().next().cloned().unwrap();
     let (wrap, ciphertext) = relay.content(&ro(), message).unwrap();
     desk.take_content(wanted, wrap, ciphertext).await.unwrap();
@@ -172,8 +172,9 @@ async fn a_body_that_does_not_open_is_said_to_both_sides() {
     let Scene { nl: sender, ro: desk, relay, request, .. } = &mut scene;
     desk.take(relay.follow(&ro(), DeskIndex(0))).await.unwrap();
     let receipt = desk.file().outbox().next().cloned().unwrap();
-    let (index, time) = relay.submit(&desk.envelope(receipt.clone()).await.unwrap()).unwrap();
-    desk.note_confirmed(receipt.statement.message, index, time).await.unwrap();
+    let envelope = desk.envelope(receipt).await.unwrap();
+    let at = relay.submit(&envelope).unwrap();
+    assert!(desk.note_confirmed(&envelope, relay.answer(at)).await.unwrap());
     let held = desk.file().wanted().next().cloned().unwrap();
     let (wrap, mut ciphertext) = relay.content(&ro(), held.statement.message).unwrap();
     ciphertext[9] ^= 1;

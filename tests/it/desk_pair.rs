@@ -5,19 +5,27 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use detente::codec::{self, Log};
-use detente::desk::{Clock, Desk, Incoming, Keys, Officer, Options, Order, What, Wish};
+use detente::codec::{self, Head, Leaf, Log};
+use detente::desk::{
+    Answer, Clock, Desk, Incoming, IncomingEntry, Keys, Officer, Options, Order, Receipt, What,
+    Wish,
+};
 use detente::envelope::genesis::{
     self, EncryptionKey, FoundingDesk, FoundingMember, FoundingOfficer, Genesis, LogKey,
 };
 use detente::envelope::words::{Instrument, RequestType, Role, WillAnswer};
 use detente::envelope::{Act, DecryptionKey, Envelope, SigningKey};
+use detente::relay::Signers;
 use detente::rules::{self, Command, Decision, Event, Kind, Refusal, Stamp, State};
+use detente::tlog::proof::{prove_consistency, prove_inclusion, root};
+use detente::tlog::{self, Note, Signer};
 use detente::units::{
     DAY_MS, DeskId, DeskIndex, HOUR_MS, Hash, Index, MessageId, Name, RequestId, Timestamp,
 };
 use detente::wire::detente::form::v1 as form;
 use zeroize::Zeroizing;
+
+use crate::tlog_proofs::Tree;
 
 /// When everything begins.
 pub(crate) const START: Timestamp = Timestamp(1_795_000_000_000);
@@ -48,12 +56,24 @@ pub(crate) fn keys(of: &DeskId) -> Keys {
         desk: SigningKey::from_seed(seed(of, 1)),
         encryption: vec![DecryptionKey::from_seed(seed(of, 2))],
         officers: BTreeMap::from([(duty(), officer)]),
+        witness: Some(witness(of)),
     }
 }
 
 /// The officer's key.
 pub(crate) fn officer_key(of: &DeskId) -> SigningKey {
     SigningKey::from_seed(seed(of, 3))
+}
+
+/// The nation's key.
+pub(crate) fn national_key(of: &DeskId) -> SigningKey {
+    SigningKey::from_seed(seed(of, 4))
+}
+
+/// The key with which a desk cosigns.
+pub(crate) fn witness(of: &DeskId) -> Signer {
+    let name = genesis::witness_key_name(&"detente-test".parse().unwrap(), of);
+    Signer::from_seed(name, tlog::note::Kind::Ed25519Cosignature, seed(of, 5))
 }
 
 /// The Unix user of this test.
@@ -87,6 +107,7 @@ fn member(of: &DeskId) -> FoundingMember {
             desk_key: SigningKey::from_seed(seed(of, 1)).public(),
             encryption_keys: vec![EncryptionKey::new(public, START, until).unwrap()],
             officers: vec![officer],
+            witness_key: Some(SigningKey::from_seed(seed(of, 5)).public()),
         }],
     }
 }
@@ -109,6 +130,11 @@ pub(crate) fn genesis() -> (Vec<u8>, Genesis) {
     let signed = genesis::assemble(bytes.clone(), &[sign(&nl()), sign(&ro())]);
     let read = genesis::parse(&signed).unwrap();
     (signed, read)
+}
+
+/// The keys of the logs.
+pub(crate) fn signers() -> Signers {
+    Signers::new(&genesis().1, [8; 32], [9; 32]).unwrap()
 }
 
 /// A clock that is set by hand.
@@ -170,6 +196,8 @@ pub(crate) fn question(to: &DeskId) -> Order {
         exercise: false,
         case: None,
         parent: None,
+        prior_conditions: false,
+        embargo_until: None,
     };
     Order {
         officer: duty(),
@@ -207,6 +235,10 @@ pub(crate) struct Relay {
     state: State,
     records: BTreeMap<DeskId, Vec<Incoming>>,
     bodies: BTreeMap<MessageId, (Vec<u8>, Vec<u8>)>,
+    accepted: BTreeMap<MessageId, Envelope>,
+    /// Leaf hashes of each log, and what stands in each leaf, by record.
+    leaves: BTreeMap<Log, Vec<Hash>>,
+    events: BTreeMap<Index, (Leaf, Vec<u8>)>,
     /// Statements as they were submitted, repeats too.
     pub(crate) submitted: Vec<Envelope>,
 }
@@ -219,6 +251,9 @@ impl Relay {
             state: State::default(),
             records: BTreeMap::new(),
             bodies: BTreeMap::new(),
+            accepted: BTreeMap::new(),
+            leaves: BTreeMap::new(),
+            events: BTreeMap::new(),
             submitted: Vec::new(),
         };
         let founded = relay.decide(&Command::Found(Box::new(read))).unwrap();
@@ -239,7 +274,8 @@ impl Relay {
                 let at = self.record(&event, Some(envelope), None);
                 let body = (envelope.wrap.clone(), envelope.ciphertext.clone());
                 self.bodies.insert(message, body);
-                if !machine {
+                self.accepted.insert(message, envelope.clone());
+                if !machine && event.to.is_some() {
                     self.offer(message);
                 }
                 Ok(at)
@@ -247,6 +283,53 @@ impl Relay {
             Decision::Repeat { index, time } => Ok((index, time)),
             Decision::Nothing => panic!("a statement is something"),
         }
+    }
+
+    /// What the real one answers to a statement that stands there.
+    pub(crate) fn answer(&self, (index, time): (Index, Timestamp)) -> Answer {
+        Answer { index, time, receipt: Ok(self.receipt(index)), raw: vec![1] }
+    }
+
+    /// That a record is in its log, at the newest head.
+    pub(crate) fn receipt(&self, index: Index) -> Receipt {
+        let (leaf, event) = self.events[&index].clone();
+        let size = self.size(leaf.log);
+        let checkpoint = self.head(leaf.log, size).to_string();
+        let hashes = self.inclusion(leaf.log, leaf.index, size);
+        Receipt { leaf, hashes, checkpoint, event }
+    }
+
+    /// The first record of the directory's log, as the real one sends it.
+    pub(crate) fn founding(&self) -> IncomingEntry {
+        let (leaf, event) = self.events[&Index(0)].clone();
+        IncomingEntry { leaf: leaf.index, index: Index(0), event, restricted: Vec::new() }
+    }
+
+    /// How many leaves a log has.
+    pub(crate) fn size(&self, log: Log) -> u64 {
+        self.leaves.get(&log).map_or(0, |leaves| leaves.len() as u64)
+    }
+
+    /// A log's signed head of `size` leaves.
+    pub(crate) fn head(&self, log: Log, size: u64) -> Note {
+        let Ok(root) = root(&self.tree(log), size);
+        signers().sign(log, &Head { size, root }).unwrap()
+    }
+
+    /// That a leaf is among the first `size` of a log.
+    pub(crate) fn inclusion(&self, log: Log, leaf: u64, size: u64) -> Vec<Hash> {
+        let Ok(hashes) = prove_inclusion(&self.tree(log), leaf, size);
+        hashes.unwrap()
+    }
+
+    /// That a log's head of `old` leaves is the beginning of that of `new`.
+    pub(crate) fn consistency(&self, log: Log, old: u64, new: u64) -> Vec<Hash> {
+        let Ok(hashes) = prove_consistency(&self.tree(log), old, new);
+        hashes.unwrap()
+    }
+
+    fn tree(&self, log: Log) -> Tree {
+        Tree::with(self.leaves.get(&log).cloned().unwrap_or_default())
     }
 
     fn offer(&mut self, message: MessageId) {
@@ -259,7 +342,14 @@ impl Relay {
     pub(crate) fn pass_deadlines(&mut self) {
         for command in self.state.due(self.clock.now()) {
             if let Ok(Decision::New(event)) = self.decide(&command) {
-                self.record(&event, None, None);
+                let mut ended = None;
+                if let Kind::EmbargoEnded(statement) = &event.kind {
+                    ended = self.accepted.get(&statement.message).cloned();
+                }
+                self.record(&event, ended.as_ref(), None);
+                if let Some(ended) = ended {
+                    self.offer(ended.statement.message);
+                }
             }
         }
     }
@@ -293,6 +383,12 @@ impl Relay {
         let (index, time) = (self.state.next_index(), self.clock.now());
         let bytes = codec::encode_event(event, &numbering, time, signed);
         let plain = matches!(event.kind, Kind::Founded(_));
+        let log = if plain { Log::Directory } else { Log::Traffic };
+        let leaves = self.leaves.entry(log).or_default();
+        let opening = (!plain).then_some([5; 32]);
+        let leaf = Leaf { log, index: leaves.len() as u64, opening };
+        leaves.push(tlog::leaf_hash(&leaf.data(&bytes)));
+        self.events.insert(index, (leaf, bytes.clone()));
         for (desk, desk_index) in numbering.desk_indexes {
             let incoming = Incoming {
                 desk_index,
@@ -302,11 +398,7 @@ impl Relay {
                 signatures: envelope
                     .map(|envelope| envelope.signatures.clone())
                     .unwrap_or_default(),
-                leaf: codec::Leaf {
-                    log: if plain { Log::Directory } else { Log::Traffic },
-                    index: index.0,
-                    opening: (!plain).then_some([5; 32]),
-                },
+                leaf,
             };
             self.records.entry(desk).or_default().push(incoming);
         }
@@ -331,7 +423,10 @@ pub(crate) async fn carry_with(desk: &Desk, relay: &mut Relay, after: &mut impl 
             let message = held.statement.message;
             let envelope = desk.envelope(held).await.unwrap();
             match relay.submit(&envelope) {
-                Ok((index, time)) => desk.note_confirmed(message, index, time).await.unwrap(),
+                Ok(at) => {
+                    let answer = relay.answer(at);
+                    assert!(desk.note_confirmed(&envelope, answer).await.unwrap());
+                }
                 Err(refusal) => {
                     let refused = detente::desk::Refused {
                         code: refusal.code().into(),

@@ -4,7 +4,6 @@
 use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use detente::desk::{CaseFile, Desk, Error, Form, OpenError, Progress};
 use detente::envelope::Envelope;
@@ -196,7 +195,7 @@ async fn what_lapses_in_the_outbox_is_said_so() {
     clock.pass(8 * DAY_MS);
     b.note_lapsed(lost).await.unwrap();
     b.note_lapsed(receipt).await.unwrap();
-    let standing = tokio::time::timeout(Duration::from_secs(5), b.settled(lost)).await;
+    let standing = tokio::time::timeout(crate::net::PATIENCE, b.settled(lost)).await;
     let Progress::Refused(refusal) = standing.unwrap().unwrap().progress else { panic!("sent") };
     assert_eq!(refusal.code, "D-107");
     assert_eq!(b.status().outbox, 1, "a new receipt waits");

@@ -7,8 +7,8 @@ use std::sync::LazyLock;
 use detente::envelope::genesis::EncryptionKey;
 use detente::envelope::words::{Instrument, Outcome, Rejection, RequestType, Urgency};
 use detente::envelope::{
-    Act, DecryptionKey, Draft, ENVELOPE_BYTES_MAX, Envelope, OpenError, RequestFacts, SealError,
-    SeenCheckpoint, Signer, SigningKey, machine, open, parse_header, seal,
+    Act, Approval, DecryptionKey, Draft, ENVELOPE_BYTES_MAX, Envelope, OpenError, RequestFacts,
+    SealError, SeenCheckpoint, Signer, SigningKey, machine, open, parse_header, seal,
 };
 use detente::units::{CaseId, DAY_MS, Hash, MessageId, RequestId, Timestamp};
 use detente::wire::detente::envelope::v1 as wire;
@@ -47,6 +47,7 @@ fn request() -> Draft {
         message: MessageId([3; 16]),
         from: "NL/cyber".parse().unwrap(),
         signer: Signer::Officer("jansen".parse().unwrap()),
+        approval: Approval::None,
         to: "RO/cyber".parse().unwrap(),
         case: CaseId([4; 16]),
         request: RequestId([3; 16]),
@@ -62,6 +63,8 @@ fn request() -> Draft {
             test: false,
             exercise: false,
             parent: None,
+            prior_conditions: false,
+            embargo_until: None,
         }),
     }
 }
@@ -71,6 +74,7 @@ fn receipt() -> Draft {
         message: MessageId([6; 16]),
         from: "RO/cyber".parse().unwrap(),
         signer: Signer::Desk,
+        approval: Approval::None,
         to: "NL/cyber".parse().unwrap(),
         in_reply_to: Some(Hash([7; 32])),
         act: Act::Receipt {
@@ -104,7 +108,7 @@ fn what_was_sealed_is_what_is_opened() {
     let envelope = sealed();
     let arrived = Envelope::parse(&envelope.to_bytes()).unwrap();
     assert_eq!(arrived, envelope);
-    assert_eq!(arrived.verify(&officer().public()), Ok(()));
+    assert_eq!(arrived.verify(&officer().public(), None), Ok(()));
     assert_eq!(open_it(&arrived, &recipient()), Ok(body("How?")));
     let statement = &arrived.statement;
     assert_eq!(statement.header, Hash::of(&[&arrived.header]));
@@ -137,7 +141,7 @@ fn every_flipped_bit_is_refused() {
             for bit in 0..8 {
                 let mut flipped = bytes.clone();
                 flipped[at] ^= 1 << bit;
-                let taken = Envelope::parse(&flipped).is_ok_and(|it| it.verify(&key).is_ok());
+                let taken = Envelope::parse(&flipped).is_ok_and(|it| it.verify(&key, None).is_ok());
                 assert!(!taken, "bit {bit} of byte {at} of {}", bytes.len());
             }
         }
@@ -172,7 +176,14 @@ fn resign(envelope: &Envelope, change: impl FnOnce(&mut wire::Header)) -> Envelo
     let type_ = detente::envelope::sign::HEADER_TYPE;
     let signatures = vec![officer().sign(type_, &header).to_wire()];
     let (wrap, ciphertext) = (envelope.wrap.clone(), envelope.ciphertext.clone());
-    Envelope::from_wire(wire::Envelope { header, signatures, wrap, ciphertext }).unwrap()
+    Envelope::from_wire(wire::Envelope {
+        header,
+        signatures,
+        wrap,
+        ciphertext,
+        ..wire::Envelope::default()
+    })
+    .unwrap()
 }
 
 /// I9: a body belongs to one context; with any other it does not open, whoever signs.
@@ -202,7 +213,7 @@ fn a_body_does_not_open_in_another_context() {
             change(&mut context);
             header.context = context.encode_to_vec();
         });
-        assert_eq!(changed.verify(&officer().public()), Ok(()), "{what}");
+        assert_eq!(changed.verify(&officer().public(), None), Ok(()), "{what}");
         assert_eq!(open_it(&changed, &recipient()), Err(OpenError::Wrap), "{what}");
     }
     let changed = resign(&envelope, |header| header.commitment[0] ^= 1);
@@ -220,7 +231,7 @@ fn facts(context: &mut wire::Context) -> &mut wire::RequestAct {
 fn only_the_named_signer_and_the_named_recipient_will_do() {
     let envelope = sealed();
     let stranger = SigningKey::from_seed([8; 32]).public();
-    assert!(envelope.verify(&stranger).is_err());
+    assert!(envelope.verify(&stranger, None).is_err());
     let other = DecryptionKey::from_seed([8; 32]);
     let key = recipient().id();
     assert_eq!(open_it(&envelope, &other), Err(OpenError::OtherKey { key }));
@@ -414,7 +425,7 @@ fn too_much_is_refused_before_it_is_read() {
 fn unknown_fields_are_kept_and_signed() {
     let envelope = sealed();
     let later = resign(&envelope, |header| header.context.extend_from_slice(&[0xfa, 0x3e, 1, 7]));
-    assert_eq!(later.verify(&officer().public()), Ok(()));
+    assert_eq!(later.verify(&officer().public(), None), Ok(()));
     assert_eq!(open_it(&later, &recipient()), Err(OpenError::Wrap));
     assert_ne!(later.statement.header, envelope.statement.header);
 }
@@ -451,7 +462,7 @@ proptest! {
         spliced.splice(start..end, new);
         if spliced != bytes {
             let taken = Envelope::parse(&spliced).is_ok_and(|it| {
-                it.verify(&officer().public()).is_ok() && it.to_bytes() != bytes
+                it.verify(&officer().public(), None).is_ok() && it.to_bytes() != bytes
             });
             prop_assert!(!taken);
         }

@@ -1,6 +1,6 @@
 //! The forms: what Article 29(2) demands is there, and what is shown is what was written.
 
-use detente::envelope::form::{check, from_toml, json, lines, template};
+use detente::envelope::form::{check, from_toml, json, lines};
 use detente::envelope::words::{
     Extent, Instrument, MlaStep, Outcome, RequestType, Urgency, WillAnswer,
 };
@@ -24,6 +24,8 @@ fn facts(kind: RequestType, urgency: Urgency) -> RequestFacts {
         test: false,
         exercise: false,
         parent: None,
+        prior_conditions: false,
+        embargo_until: None,
     }
 }
 
@@ -171,7 +173,8 @@ fn every_answer_needs_its_fields() {
     let info = facts(RequestType::LegalInformation, Urgency::Routine);
     let at = Timestamp(EFFECTIVE_MS + 60 * DAY_MS);
     let ack = |will_answer| Act::Acknowledge { will_answer, estimated_at: at };
-    let execute = |extent, preserved_until| Act::Execute { extent, preserved_until };
+    let execute =
+        |extent, preserved_until| Act::Execute { extent, preserved_until, mla_demanded: false };
     let question = InformationForm {
         authority: authority(),
         subject: "Data retention".to_owned(),
@@ -263,10 +266,20 @@ fn every_answer_needs_its_fields() {
         (&Act::RequestExtension, &pres, extension("2027-02-30"), &["wished_until"]),
         (&Act::RequestExtension, &pres, extension("2027-03-30"), &[]),
         (&Act::Extend { preserved_until: at }, &pres, extension(""), &[]),
-        (&Act::Mla(MlaStep::Sent), &pres, mla("", ""), &["reference"]),
-        (&Act::Mla(MlaStep::Sent), &pres, mla("MLA-1", ""), &[]),
-        (&Act::Mla(MlaStep::Decided), &pres, mla("MLA-1", ""), &["outcome"]),
-        (&Act::Mla(MlaStep::Decided), &pres, mla("MLA-1", "granted"), &[]),
+        (&Act::Mla { step: MlaStep::Sent, carried_by: None }, &pres, mla("", ""), &["reference"]),
+        (&Act::Mla { step: MlaStep::Sent, carried_by: None }, &pres, mla("MLA-1", ""), &[]),
+        (
+            &Act::Mla { step: MlaStep::Decided, carried_by: None },
+            &pres,
+            mla("MLA-1", ""),
+            &["outcome"],
+        ),
+        (
+            &Act::Mla { step: MlaStep::Decided, carried_by: None },
+            &pres,
+            mla("MLA-1", "granted"),
+            &[],
+        ),
     ];
     for (act, request, form, fields) in cases {
         assert_eq!(refused(act, request, form.clone()), fields, "{} {form:?}", act.name());
@@ -298,6 +311,7 @@ fn a_determination_says_what_its_outcome_needs() {
         conditions: vec!["Not in court.".to_owned()],
         redirect_to: "NL/justice".to_owned(),
         scope: text("Half."),
+        ..DeterminationForm::default()
     };
     let owned = ["refusal_ground", "unable_reason", "conditions", "redirect_to"];
     let request = facts(RequestType::Preservation, Urgency::Expedited);
@@ -486,70 +500,4 @@ fn a_wrong_form_names_line_and_field() {
             wrong.iter().map(|unfit| (unfit.line, unfit.malformed.field.as_str())).collect();
         assert_eq!(found, [(line, field)], "{new}: {wrong:?}");
     }
-}
-
-/// A template is a form of its type in which only what is mandatory is missing.
-#[test]
-fn a_template_asks_for_every_field() {
-    let cases: [(RequestType, &[&str]); 3] = [
-        (
-            RequestType::Preservation,
-            &[
-                "authority",
-                "offence",
-                "facts",
-                "data[0].description",
-                "data[0].categories",
-                "relationship",
-                "custodian",
-                "necessity",
-                "mla_intended",
-                "urgency_grounds",
-            ],
-        ),
-        (RequestType::TechnicalAdvice, &["authority", "subject", "question", "urgency_grounds"]),
-        (RequestType::LegalInformation, &["authority", "subject", "question", "urgency_grounds"]),
-    ];
-    for (kind, missing) in cases {
-        let template = template(kind);
-        let wrong = from_toml(&template, &facts(kind, Urgency::Emergency)).unwrap_err();
-        let found: Vec<&str> = wrong.iter().map(|unfit| unfit.malformed.field.as_str()).collect();
-        assert_eq!(found, missing);
-        assert!(wrong.iter().all(|unfit| unfit.line.is_some()), "{wrong:?}");
-    }
-    let template = template(RequestType::Preservation);
-    for letter in ["(a)", "(b)", "(c)", "(d)", "(e)", "(f)"] {
-        assert!(template.contains(&format!("# * {letter}")), "{letter}");
-    }
-    let keys: Vec<&str> = template.lines().filter_map(|line| line.split(" = ").next()).collect();
-    for field in json_keys() {
-        assert!(keys.iter().any(|key| key.contains(field)), "{field}");
-    }
-}
-
-/// The fields of the form, as the contract names them.
-fn json_keys() -> [&'static str; 21] {
-    [
-        "reference",
-        "authority",
-        "confirmation_contact",
-        "investigative_authority",
-        "offence",
-        "legal_provisions",
-        "facts",
-        "data",
-        "relationship",
-        "custodian",
-        "location",
-        "necessity",
-        "mla_intended",
-        "mla_expected",
-        "urgency_grounds",
-        "confidential",
-        "no_user_notification",
-        "days",
-        "previous_reference",
-        "partial_disclosure",
-        "handling_code",
-    ]
 }

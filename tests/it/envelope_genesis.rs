@@ -44,6 +44,7 @@ fn member(id: &str, number: u8) -> FoundingMember {
                 from: NOW,
                 until,
             }],
+            witness_key: Some(key(number + 3).public()),
         }],
     }
 }
@@ -113,7 +114,7 @@ fn a_wrong_genesis_names_its_field() {
     fn desk(genesis: &mut wire::Genesis) -> &mut wire::GenesisDesk {
         &mut genesis.members[1].desks[0]
     }
-    let cases: [(&str, Change); 35] = [
+    let cases: [(&str, Change); 37] = [
         ("network", |g| g.network = "Detente".to_owned()),
         ("rules_version", |g| g.rules_version = "2".to_owned()),
         ("created_ms", |g| g.created_ms = 0),
@@ -160,6 +161,8 @@ fn a_wrong_genesis_names_its_field() {
         ("members[1].desks[0].encryption_keys[0].public_key", |g| {
             desk(g).encryption_keys[0].public_key = vec![0xff; 1_216];
         }),
+        ("members[1].desks[0].witness_key", |g| desk(g).witness_key.truncate(31)),
+        ("witness key of RO/cyber", |g| desk(g).witness_key = desk(g).desk_key.clone()),
         ("key of RO/cyber/jansen", |g| desk(g).officers[0].key = desk(g).desk_key.clone()),
     ];
     let good = wire::Genesis::decode(render(&genesis()).unwrap().as_slice()).unwrap();

@@ -9,13 +9,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use detente::cli::pki::authority::{Authority, Issued, RevocationList, Use};
 use detente::identity::keyfile::{self, Kind, Secret};
 use detente::identity::trust::{Nation, Policy};
 use detente::identity::{
     Connections, Limits, OwnCertificate, RelayTrust, Trust, Unlock, client_config, connect, listen,
     server_config, uri,
 };
+use detente::pki::authority::{Authority, Issued, RevocationList, Use};
 use detente::units::{DAY_MS, DeskId, MemberId, Name, Timestamp};
 use rustls::ClientConfig;
 use tempfile::TempDir;
@@ -28,7 +28,7 @@ use tokio_stream::StreamExt;
 pub(crate) const FIRST: &[u8; 33] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
 /// Nobody waits longer than this for what must come.
-pub(crate) const SOON: Duration = Duration::from_secs(5);
+pub(crate) const SOON: Duration = Duration::from_secs(60);
 
 pub(crate) struct Lab {
     pub(crate) dir: TempDir,

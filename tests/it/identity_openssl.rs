@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
-use detente::cli::pki::{Spec, dev_network, revoke_desk};
 use detente::identity::trust::{Nation, Policy};
 use detente::identity::{Limits, Trust};
+use detente::pki::{Spec, dev_network, revoke_desk};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 

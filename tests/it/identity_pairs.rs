@@ -37,13 +37,13 @@ async fn the_relays_authority_speaks_for_no_nation_and_none_for_the_relay() {
     let lab = Lab::new(&["NL"]);
     let trust = lab.trust();
     let uri = "spiffe://nl.test-net/desk/cyber";
-    let usage = detente::cli::pki::authority::Use::Desk;
+    let usage = detente::pki::authority::Use::Desk;
     let forged = lab.relay.0.issue(uri, usage, 90, now()).unwrap();
     let denied = trust.admit(&CertificateDer::from(forged.der), now()).unwrap_err();
     assert_eq!(denied.code(), "I-108");
 
     let uri = "spiffe://relay.test-net/relay";
-    let usage = detente::cli::pki::authority::Use::Relay;
+    let usage = detente::pki::authority::Use::Relay;
     let forged = lab.authority("NL").issue(uri, usage, 90, now()).unwrap();
     let denied = lab.relay_trust().admit(&CertificateDer::from(forged.der), now()).unwrap_err();
     assert_eq!(denied.code(), "I-108");

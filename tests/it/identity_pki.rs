@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use detente::cli::genesis::GenesisCommand;
-use detente::cli::pki::{DevNetwork, Pki, Spec, dev_network, renew_desk, revoke_desk, sample};
+use detente::cli::pki::Pki;
 use detente::envelope::genesis;
 use detente::identity::keyfile::{self, Kind};
 use detente::identity::trust::Policy;
 use detente::identity::{OwnCertificate, RelayTrust, Trust, Unlock};
+use detente::pki::{DevNetwork, Spec, dev_network, renew_desk, revoke_desk, sample};
 use detente::units::{DAY_MS, MemberId};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -76,6 +77,9 @@ fn a_development_network_is_ready_to_run() {
         let seed = keyfile::read(&at.join("desk.key"), Kind::Ed25519, &unlock(at)).unwrap();
         let key = detente::envelope::SigningKey::from_seed(*seed.seed().unwrap());
         assert_eq!(key.public(), founding.desk_key);
+        let seed = keyfile::read(&at.join("witness.key"), Kind::Ed25519, &unlock(at)).unwrap();
+        let key = detente::envelope::SigningKey::from_seed(*seed.seed().unwrap());
+        assert_eq!(Some(key.public()), founding.witness_key);
         let seed = keyfile::read(&at.join("encryption.key"), Kind::Hpke, &unlock(at)).unwrap();
         let key = detente::envelope::DecryptionKey::from_seed(*seed.seed().unwrap());
         assert_eq!(key.id(), founding.encryption_keys[0].id);

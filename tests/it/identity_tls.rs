@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use detente::cli::pki::authority::Use;
 use detente::identity::verifier::RelayVerifier;
 use detente::identity::{Limits, OwnCertificate, RelayTrust, Unlock, client_config, connect, tls};
+use detente::pki::authority::Use;
 use rustls::ClientConfig;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -105,8 +105,8 @@ async fn a_desk_accepts_no_other_relay() {
 async fn slow_peers_are_closed_and_hold_nobody_up() {
     let lab = Lab::new(&["NL"]);
     let limits = Limits {
-        handshake: Duration::from_millis(700),
-        first_frame: Duration::from_millis(700),
+        handshake: Duration::from_secs(3),
+        first_frame: Duration::from_secs(3),
         unproven_per_address_max: 400,
         ..Limits::default()
     };
@@ -116,9 +116,9 @@ async fn slow_peers_are_closed_and_hold_nobody_up() {
         stalled.push(TcpStream::connect(door.address).await.unwrap());
     }
     let good = lab.good("NL");
-    let since = Instant::now();
     drop(door.enter(&good).await.unwrap());
-    assert!(since.elapsed() < Duration::from_millis(600), "{:?}", since.elapsed());
+    let last = stalled.last_mut().unwrap();
+    assert!(!ends(last, Duration::from_millis(1)).await, "it waited for the others to be closed");
     // One that has shaken hands and then says nothing, and one that sends a byte now and then.
     let mut silent = connect(&door.address.to_string(), Arc::clone(&good)).await.unwrap();
     let mut dripping = connect(&door.address.to_string(), good).await.unwrap();
@@ -128,14 +128,13 @@ async fn slow_peers_are_closed_and_hold_nobody_up() {
     }
     assert!(ends(&mut silent, SOON).await);
     assert!(ends(&mut dripping, SOON).await);
-    assert!(since.elapsed() < Duration::from_secs(6));
 }
 
 #[tokio::test]
 async fn one_address_has_a_bounded_number_of_unproven_connections() {
     let lab = Lab::new(&["NL"]);
     let limits = Limits {
-        handshake: Duration::from_millis(800),
+        handshake: Duration::from_secs(5),
         unproven_per_address_max: 3,
         ..Limits::default()
     };
@@ -145,7 +144,7 @@ async fn one_address_has_a_bounded_number_of_unproven_connections() {
         held.push(TcpStream::connect(door.address).await.unwrap());
     }
     let mut fourth = TcpStream::connect(door.address).await.unwrap();
-    assert!(ends(&mut fourth, Duration::from_millis(400)).await, "not closed at once");
+    assert!(ends(&mut fourth, Duration::from_secs(4)).await, "not closed before its time");
     let good = lab.good("NL");
     assert!(door.enter(&good).await.is_err());
     for stream in &mut held {
@@ -215,7 +214,7 @@ async fn certificates_and_lists_are_replaced_without_dropping_a_call() {
             tokio::task::yield_now().await;
         }
     });
-    let mut list = detente::cli::pki::authority::RevocationList::first(now());
+    let mut list = detente::pki::authority::RevocationList::first(now());
     for round in 0..100 {
         let issued = lab.issue_relay();
         lab.put_own("relay", &issued);
@@ -232,8 +231,7 @@ async fn certificates_and_lists_are_replaced_without_dropping_a_call() {
         }
     }
     let before = calls.load(Ordering::Relaxed);
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    assert!(calls.load(Ordering::Relaxed) > before, "the calls have stopped");
+    crate::net::until("calls go on", || calls.load(Ordering::Relaxed) > before).await;
     assert!(!caller.is_finished());
     caller.abort();
 }

@@ -157,14 +157,14 @@ fn lab_with_signer() -> (Lab, Issuer<'static, KeyPair>) {
     let network = lab.network.clone();
     let whose = "NL";
     let (authority, own) =
-        detente::cli::pki::authority::Authority::create(whose, &network, now()).unwrap();
+        detente::pki::authority::Authority::create(whose, &network, now()).unwrap();
     let key = KeyPair::from_pkcs8_der_and_sign_algo(
         &own.key.as_slice().into(),
         &rcgen::PKCS_ECDSA_P256_SHA256,
     )
     .unwrap();
     lab.nations.insert("NL".parse().unwrap(), (authority, own.der));
-    lab.put_list("NL", &detente::cli::pki::authority::RevocationList::first(now()));
+    lab.put_list("NL", &detente::pki::authority::RevocationList::first(now()));
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
     let name = format!("{whose} certificate authority of {network}");

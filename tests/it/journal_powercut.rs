@@ -16,11 +16,11 @@ use detente::units::Index;
 use crate::journal_battery::SMALL;
 use crate::journal_disk::{Fault, Op, Random, TestDisk, expected};
 
-type Files = BTreeMap<String, Vec<u8>>;
+pub(crate) type Files = BTreeMap<String, Vec<u8>>;
 
 /// A disk that is losing power.
 #[derive(Default)]
-struct Model {
+pub(crate) struct Model {
     names: BTreeMap<String, usize>,
     changes: Vec<Op>,
     durable: BTreeMap<usize, Vec<u8>>,
@@ -29,13 +29,13 @@ struct Model {
 
 impl Model {
     /// A disk on which these files are safe. Their numbers are as `TestDisk::with` gives them.
-    fn with(files: &Files) -> Self {
+    pub(crate) fn with(files: &Files) -> Self {
         let names = files.keys().cloned().zip(0..).collect();
         let durable = files.values().cloned().enumerate().collect();
         Self { names, durable, ..Self::default() }
     }
 
-    fn run(&mut self, op: &Op) {
+    pub(crate) fn run(&mut self, op: &Op) {
         match op {
             Op::Create { .. } | Op::Rename { .. } | Op::Remove { .. } => {
                 self.changes.push(op.clone());
@@ -59,7 +59,7 @@ impl Model {
     }
 
     /// What may be found after the power is back.
-    fn cut(&self, random: &mut Random) -> Files {
+    pub(crate) fn cut(&self, random: &mut Random) -> Files {
         let mut names = self.names.clone();
         let some = random.below(self.changes.len() as u64 + 1);
         for (change, _) in self.changes.iter().zip(0..some) {

@@ -74,7 +74,7 @@ async fn nothing_acknowledged_is_lost_when_relay_or_agent_are_killed() {
     settle(&dev, sent).await;
     drop(agent);
     relay.signal("TERM");
-    assert!(relay.wait(Duration::from_secs(20)).success(), "{}", relay.tail());
+    assert!(relay.wait(net::PATIENCE).success(), "{}", relay.tail());
     judge(&dev, &ledger);
     let ledger = ledger.lock().unwrap();
     assert!(ledger.acknowledged.len() > cycles as usize, "the load was no load");
@@ -150,10 +150,22 @@ async fn officer(dev: Arc<Dev>, ledger: Shared<Ledger>, over: Arc<AtomicBool>) -
     sent
 }
 
+/// A connection to the agent, which the last cycle may have killed a moment ago.
+async fn reach(socket: &Path) -> counter::Counter {
+    let started = std::time::Instant::now();
+    loop {
+        match counter::connect(socket).await {
+            Ok(counter) => return counter,
+            Err(error) => assert!(started.elapsed() < Duration::from_secs(60), "{error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 /// What the agent took on reaches the relay in the end.
 async fn settle(dev: &Dev, sent: Vec<MessageId>) {
     let socket = dev.desk_config("RO").counter.socket;
-    let mut counter = counter::connect(&socket).await.unwrap();
+    let mut counter = reach(&socket).await;
     for message in sent {
         let started = std::time::Instant::now();
         loop {
@@ -190,6 +202,8 @@ fn judge(dev: &Dev, ledger: &Shared<Ledger>) {
         tables_cache_bytes: 8 << 20,
         envelope_bytes_max: 256 << 10,
         genesis_hash: detente::envelope::genesis::parse(&genesis).unwrap().hash,
+        signers: None,
+        policy: None,
     };
     let (opened, running) =
         Relay::open(&options, &genesis, Arc::new(SystemClock::default())).unwrap();

@@ -3,16 +3,15 @@
 //! A new stage or move changes the picture, and the picture must be approved. A cell is the stage
 //! after the move, or the code of the refusal; "=" leaves the stage as it is.
 
-use detente::envelope::words::{
-    Extent, Instrument, MlaStep, Outcome, Rejection, RequestType, WillAnswer,
-};
+use detente::envelope::words::{ConditionsAnswer, Extent, MlaStep, Outcome, Urgency, WillAnswer};
 use detente::envelope::{Act, Signer, Statement};
+use detente::rules::conditions::Conditions;
 use detente::rules::follow_up::FollowUp;
-use detente::rules::handling::{Answer, Determination, Ending, Handling};
+use detente::rules::handling::{Answer, Beside, Determination, Ending, Handling};
 use detente::rules::measure::Measure;
-use detente::rules::transport::{Evidence, Move, Transport};
-use detente::rules::{self, OfferFailure, Refusal, Side, request_type};
-use detente::units::{HOUR_MS, MessageId, Timestamp};
+use detente::rules::request_type::Expects;
+use detente::rules::{self, Refusal, Side};
+use detente::units::{HOUR_MS, Timestamp};
 
 use crate::rules_fixture::{self, START, World, key, key_id, preservation};
 
@@ -20,7 +19,7 @@ const EARLY: Timestamp = Timestamp(1_000);
 const LATE: Timestamp = Timestamp(2_000);
 
 /// Lines up rows of cells in columns.
-fn table(rows: &[Vec<String>]) -> String {
+pub(crate) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         rows.iter().filter_map(|row| row.get(column)).map(String::len).max().unwrap_or(0)
@@ -36,7 +35,7 @@ fn table(rows: &[Vec<String>]) -> String {
 /// Columns that fit a page.
 const STAGES_ABREAST: usize = 6;
 
-fn draw<S: Copy, M>(
+pub(crate) fn draw<S: Copy, M>(
     stages: &[(&str, S)],
     moves: &[(&str, M)],
     cell: impl Fn(S, &M) -> Result<String, Refusal>,
@@ -67,11 +66,39 @@ fn draw_block<S: Copy, M>(
 }
 
 /// The picture must be the approved one.
-fn approve(drawn: &str, approved: &str) {
+pub(crate) fn approve(drawn: &str, approved: &str) {
     assert!(drawn == approved.trim_matches('\n'), "the table is now:\n{drawn}\n");
 }
 
-fn handling_stages() -> Vec<(&'static str, Handling)> {
+/// The stages of the handling, each beside where the conditions stand, and whether it asks.
+fn handling_stages() -> Vec<(&'static str, (Handling, Beside))> {
+    let with = Determination { outcome: Outcome::AcceptedWithConditions, review_at: None };
+    let answered = Answer { will_answer: WillAnswer::Yes, estimated_at: LATE };
+    let conditional = Handling::Determined(answered, with);
+    let (asker, asked) = (Side::Requesting, Side::Requested);
+    let asking = |(name, stage)| (name, (stage, beside(Expects::Answer)));
+    let with_conditions = |conditions, expects| Beside { conditions, expects };
+    let (answer, nothing) = (Expects::Answer, Expects::Nothing);
+    plain_stages()
+        .into_iter()
+        .map(asking)
+        .chain([
+            ("Offered", (conditional, with_conditions(Conditions::Offered(asked), answer))),
+            ("Bound", (conditional, with_conditions(Conditions::Accepted(asked), answer))),
+            ("Declined", (conditional, with_conditions(Conditions::Declined(asked), answer))),
+            ("Informs", (Handling::New, beside(nothing))),
+            ("Holds", (Handling::New, with_conditions(Conditions::Offered(asker), nothing))),
+            ("Spurned", (Handling::New, with_conditions(Conditions::Declined(asker), nothing))),
+        ])
+        .collect()
+}
+
+/// Beside a request of such a type, without conditions.
+const fn beside(expects: Expects) -> Beside {
+    Beside { conditions: Conditions::None, expects }
+}
+
+fn plain_stages() -> Vec<(&'static str, Handling)> {
     let answer = |will_answer| Answer { will_answer, estimated_at: LATE };
     let yes = answer(WillAnswer::Yes);
     let decided = |outcome| Determination { outcome, review_at: None };
@@ -126,7 +153,8 @@ fn handling_name(stage: Handling) -> &'static str {
 fn handling() {
     let acknowledge = |will_answer| Act::Acknowledge { will_answer, estimated_at: LATE };
     let determine = |outcome| Act::Determine { outcome, review_at: None };
-    let execute = |extent| Act::Execute { extent, preserved_until: None };
+    let execute = |extent| Act::Execute { extent, preserved_until: None, mla_demanded: false };
+    let answer = Act::AnswerConditions(ConditionsAnswer::Accepted);
     let (asking, asked) = (Side::Requesting, Side::Requested);
     let moves = [
         ("Acknowledge YES", (acknowledge(WillAnswer::Yes), asked)),
@@ -134,6 +162,7 @@ fn handling() {
         ("ReviseEstimate", (Act::ReviseEstimate { estimated_at: LATE }, asked)),
         ("RequestClarification", (Act::RequestClarification, asked)),
         ("ProvideClarification", (Act::ProvideClarification, asking)),
+        ("Regrade", (Act::Regrade { urgency: Urgency::Routine }, asked)),
         ("Determine ACCEPTED", (determine(Outcome::Accepted), asked)),
         ("Determine CONDITIONS", (determine(Outcome::AcceptedWithConditions), asked)),
         ("Determine PARTIALLY", (determine(Outcome::PartiallyAccepted), asked)),
@@ -144,15 +173,49 @@ fn handling() {
         ("Execute EXECUTED", (execute(Extent::Executed), asked)),
         ("Execute IN_PART", (execute(Extent::ExecutedInPart), asked)),
         ("Execute NO_DATA_HELD", (execute(Extent::NoDataHeld), asked)),
+        ("AnswerConditions", (answer, asking)),
+        ("ProvideInformation", (Act::ProvideInformation, asking)),
+        ("DiscloseTraffic", (Act::DiscloseTraffic, asked)),
         ("Withdraw", (Act::Withdraw, asking)),
         ("Close by requesting", (Act::Close, asking)),
         ("Close by requested", (Act::Close, asked)),
     ];
-    let drawn = draw(&handling_stages(), &moves, |stage, (act, side)| {
-        stage.decide(act, *side)?;
-        Ok(handling_name(stage.apply(act)).to_owned())
+    let drawn = draw(&handling_stages(), &moves, |(stage, beside), (act, side)| {
+        stage.decide(act, *side, beside)?;
+        beside.conditions.decide(act, *side)?;
+        let next = stage.apply(act, beside);
+        Ok(if next == stage { "=" } else { handling_name(next) }.to_owned())
     });
     approve(&drawn, HANDLING);
+    for expects in [Expects::Acknowledgement, Expects::Nothing] {
+        for ((stage_name, stage), (name, (act, side))) in
+            plain_stages().iter().flat_map(|stage| moves.iter().map(move |by| (stage, by)))
+        {
+            if *act != Act::Close {
+                let same = stage.decide(act, *side, beside(Expects::Answer));
+                let said = stage.decide(act, *side, beside(expects));
+                assert_eq!(said, same, "{name} on {stage_name}");
+            }
+        }
+    }
+}
+
+/// Only what ends a request depends on what its type expects.
+#[test]
+fn closing() {
+    let mut moves = Vec::new();
+    for expects in [Expects::Answer, Expects::Acknowledgement, Expects::Nothing] {
+        for side in [Side::Requesting, Side::Requested] {
+            let name = format!("{} by {}", expects.as_str(), side.as_str());
+            moves.push((name, (expects, side)));
+        }
+    }
+    let moves: Vec<_> = moves.iter().map(|(name, by)| (name.as_str(), *by)).collect();
+    let drawn = draw(&plain_stages(), &moves, |stage, (expects, side)| {
+        stage.decide(&Act::Close, *side, beside(*expects))?;
+        Ok(handling_name(stage.apply(&Act::Close, beside(*expects))).to_owned())
+    });
+    approve(&drawn, CLOSING);
 }
 
 #[test]
@@ -173,8 +236,10 @@ fn measure() {
         Measure::Released => "Released",
         Measure::Expired { .. } => "Expired",
     };
-    let execute = Act::Execute { extent: Extent::Executed, preserved_until: Some(LATE) };
-    let nothing = Act::Execute { extent: Extent::NoDataHeld, preserved_until: None };
+    let execute =
+        Act::Execute { extent: Extent::Executed, preserved_until: Some(LATE), mla_demanded: false };
+    let nothing =
+        Act::Execute { extent: Extent::NoDataHeld, preserved_until: None, mla_demanded: false };
     let by = |act, follow_up| Some((act, follow_up));
     let intended = FollowUp::MlaIntended;
     let moves = [
@@ -184,9 +249,12 @@ fn measure() {
         ("RequestExtension", by(Act::RequestExtension, intended)),
         ("Extend, later", by(Act::Extend { preserved_until: LATE }, intended)),
         ("Extend, same", by(Act::Extend { preserved_until: EARLY }, intended)),
-        ("Mla SENT", by(Act::Mla(MlaStep::Sent), intended)),
-        ("Mla RECEIVED", by(Act::Mla(MlaStep::Received), intended)),
-        ("Mla DECIDED", by(Act::Mla(MlaStep::Decided), FollowUp::MlaReceived)),
+        ("Mla SENT", by(Act::Mla { step: MlaStep::Sent, carried_by: None }, intended)),
+        ("Mla RECEIVED", by(Act::Mla { step: MlaStep::Received, carried_by: None }, intended)),
+        (
+            "Mla DECIDED",
+            by(Act::Mla { step: MlaStep::Decided, carried_by: None }, FollowUp::MlaReceived),
+        ),
         ("withdrawn", None),
     ];
     let mut drawn = draw(&stages, &moves, |stage, by| {
@@ -208,113 +276,72 @@ fn follow_up() {
     let stages = [
         ("None", FollowUp::None),
         ("MlaIntended", FollowUp::MlaIntended),
+        ("MlaDemanded", FollowUp::MlaDemanded),
         ("MlaSent", FollowUp::MlaSent),
         ("MlaReceived", FollowUp::MlaReceived),
         ("MlaDecided", FollowUp::MlaDecided),
+        ("MlaIfRequired", FollowUp::MlaIfRequired),
     ];
     let name = |stage: FollowUp| match stage {
         FollowUp::None => "None",
         FollowUp::MlaIntended => "MlaIntended",
+        FollowUp::MlaDemanded => "MlaDemanded",
         FollowUp::MlaSent => "MlaSent",
         FollowUp::MlaReceived => "MlaReceived",
         FollowUp::MlaDecided => "MlaDecided",
+        FollowUp::MlaIfRequired => "MlaIfRequired",
     };
     let moves: Vec<(&str, MlaStep)> =
         MlaStep::ALL.iter().map(|step| (step.as_str(), *step)).collect();
-    let drawn = draw(&stages, &moves, |stage, step| {
+    let mut drawn = draw(&stages, &moves, |stage, step| {
         stage.decide(*step)?;
-        Ok(name(stage.apply(&Act::Mla(*step))).to_owned())
+        Ok(name(stage.apply(&Act::Mla { step: *step, carried_by: None })).to_owned())
     });
+    let (extent, preserved_until) = (Extent::Executed, None);
+    let demand = Act::Execute { extent, preserved_until, mla_demanded: true };
+    let demanded = stages.map(|(of, stage)| match name(stage.apply(&demand)) {
+        next if next == of => "=",
+        next => next,
+    });
+    drawn.push_str(&format!("\nMLA demanded: {}", demanded.join(", ")));
     approve(&drawn, FOLLOW_UP);
 }
 
-#[test]
-fn transport() {
-    let of = MessageId([1; 16]);
-    let all = [
-        ("Offer", Move::Offer),
-        ("Fail", Move::Fail(OfferFailure::Unreachable)),
-        ("HandOver", Move::HandOver),
-        ("Receipt", Move::Receipt(None)),
-        ("Reject", Move::Receipt(Some(Rejection::NotIdentified))),
-        ("Retrieval", Move::Retrieval(None)),
-        ("CannotOpen", Move::Retrieval(Some(Rejection::TechnicalMalfunction))),
-    ];
-    let (offer, fail, hand) = (Move::Offer, Move::Fail(OfferFailure::NoReceipt), Move::HandOver);
-    let (receipt, retrieval) = (Move::Receipt(None), Move::Retrieval(None));
-    let paths: [(&str, &[Move]); 9] = [
-        ("accepted", &[]),
-        ("offered", &[offer]),
-        ("failed", &[fail]),
-        ("offered, failed", &[offer, fail]),
-        ("handed over", &[offer, fail, hand]),
-        ("delivered", &[offer, receipt]),
-        ("rejected", &[offer, Move::Receipt(Some(Rejection::NotIdentified))]),
-        ("retrieved", &[offer, receipt, retrieval]),
-        ("retrieved unreceipted", &[offer, fail, hand, retrieval]),
-    ];
-    let mut rows = vec![vec![String::new()]];
-    rows[0].extend(all.iter().map(|(name, _)| (*name).to_owned()));
-    for (name, path) in paths {
-        let mut stage = Transport::accepted(EARLY);
-        for by in path {
-            assert_eq!(stage.decide(of, *by), Ok(true), "{name}: {by:?}");
-            stage.apply(*by, LATE);
-        }
-        let mut row = vec![format!("{name}: {}", stage.stage().priority())];
-        row.extend(all.iter().map(|(_, by)| match stage.decide(of, *by) {
-            Ok(true) => {
-                let mut next = stage.clone();
-                next.apply(*by, LATE);
-                let over = if *by == hand { " +content" } else { "" };
-                format!("{}{over}", next.stage().priority())
-            }
-            Ok(false) => "-".to_owned(),
-            Err(refusal) => refusal.code().to_owned(),
-        }));
-        rows.push(row);
-    }
-    let drawn = table(&rows);
-    approve(&drawn, TRANSPORT);
-}
-
-#[test]
-fn evidence_has_the_names_and_priorities_of_rem() {
-    let lines: Vec<Vec<String>> = Evidence::ALL
-        .iter()
-        .map(|e| {
-            let sign = if e.is_positive() { "+" } else { "-" };
-            vec![e.priority().to_string(), sign.to_owned(), e.as_str().to_owned()]
-        })
-        .collect();
-    let drawn = table(&lines);
-    approve(&drawn, EVIDENCE);
-    assert!(Evidence::ALL.windows(2).all(|pair| pair[0] < pair[1]), "order is priority");
-}
-
-#[test]
-fn sides_and_roles() {
-    let at = START.plus_ms(HOUR_MS);
-    let acts = [
+/// Every act of an officer on a request; `at` is when it is to come about.
+pub(crate) fn acts(at: Timestamp) -> Vec<Act> {
+    vec![
         Act::Acknowledge { will_answer: WillAnswer::Yes, estimated_at: at },
         Act::ReviseEstimate { estimated_at: at },
         Act::RequestClarification,
         Act::ProvideClarification,
         Act::Determine { outcome: Outcome::Accepted, review_at: None },
-        Act::Execute { extent: Extent::Executed, preserved_until: Some(at) },
+        Act::Execute { extent: Extent::Executed, preserved_until: Some(at), mla_demanded: false },
         Act::RequestExtension,
         Act::Extend { preserved_until: at },
         Act::Withdraw,
         Act::Close,
-        Act::Mla(MlaStep::Sent),
-        Act::Mla(MlaStep::Received),
-        Act::Mla(MlaStep::Decided),
-    ];
+        Act::Mla { step: MlaStep::Sent, carried_by: None },
+        Act::Mla { step: MlaStep::Received, carried_by: None },
+        Act::Mla { step: MlaStep::Decided, carried_by: None },
+        Act::Regrade { urgency: Urgency::Routine },
+        Act::AnswerConditions(ConditionsAnswer::Accepted),
+        Act::ProvideInformation,
+        Act::DiscloseTraffic,
+        Act::Feedback,
+        Act::RequestUseReport,
+        Act::ReportUse,
+        Act::ReportSecurityIncident,
+    ]
+}
+
+#[test]
+fn sides_and_roles() {
+    let at = START.plus_ms(HOUR_MS);
     let (mut world, mut rows) = (World::founded(), vec![Vec::new()]);
     rows[0].extend(["", "requesting", "requested", "role"].map(str::to_owned));
     let request = world.request("NL/cyber", "RO/cyber", preservation());
-    for act in acts {
-        let step = if let Act::Mla(step) = act { step.as_str() } else { "" };
+    for act in acts(at) {
+        let step = if let Act::Mla { step, .. } = act { step.as_str() } else { "" };
         let mut row = vec![format!("{} {step}", act.name())];
         let mut roles = Vec::new();
         for by in [rules_fixture::Side::Asking, rules_fixture::Side::Asked] {
@@ -339,63 +366,55 @@ fn sides_and_roles() {
     approve(&table(&rows), SIDES);
 }
 
-#[test]
-fn types() {
-    let instruments = [
-        "BUDAPEST",
-        "SAP_CETS224",
-        "UN_CYBERCRIME",
-        "G7_2417",
-        "BILATERAL:x",
-        "NATIONAL_RECIPROCITY",
-    ];
-    let mut rows = vec![vec![String::new()]];
-    rows[0].extend(RequestType::ALL.iter().map(ToString::to_string));
-    for text in instruments {
-        let instrument: Instrument = text.parse().unwrap();
-        let yes =
-            |of: &RequestType| if request_type::allows(*of, &instrument) { "yes" } else { "-" };
-        let mut row = vec![text.to_owned()];
-        row.extend(RequestType::ALL.iter().map(|of| yes(of).to_owned()));
-        rows.push(row);
-    }
-    let mut measure = vec!["measure".to_owned()];
-    let mut urgency = vec!["default urgency".to_owned()];
-    for of in RequestType::ALL {
-        measure.push(if request_type::has_measure(*of) { "yes" } else { "-" }.to_owned());
-        urgency.push(request_type::default_urgency(*of).to_string());
-    }
-    rows.extend([measure, urgency]);
-    approve(&table(&rows), TYPES);
-}
-
 const SIDES: &str = r"
-                        requesting  requested  role
-ACKNOWLEDGE             R-117       may        ANSWER
-REVISE_ESTIMATE         R-117       may        ANSWER
-REQUEST_CLARIFICATION   R-117       may        ANSWER
-PROVIDE_CLARIFICATION   may         R-117      REQUEST
-DETERMINE               R-117       may        ANSWER
-EXECUTE                 R-117       may        ANSWER
-REQUEST_EXTENSION       may         R-117      REQUEST
-EXTEND                  R-117       may        ANSWER
-WITHDRAW                may         R-117      REQUEST
-CLOSE                   may         may        REQUEST, ANSWER
-MLA SENT                may         R-117      REQUEST
-MLA RECEIVED            R-117       may        ANSWER
-MLA DECIDED             R-117       may        ANSWER
+                           requesting  requested  role
+ACKNOWLEDGE                R-117       may        ANSWER
+REVISE_ESTIMATE            R-117       may        ANSWER
+REQUEST_CLARIFICATION      R-117       may        ANSWER
+PROVIDE_CLARIFICATION      may         R-117      REQUEST
+DETERMINE                  R-117       may        ANSWER
+EXECUTE                    R-117       may        ANSWER
+REQUEST_EXTENSION          may         R-117      REQUEST
+EXTEND                     R-117       may        ANSWER
+WITHDRAW                   may         R-117      REQUEST
+CLOSE                      may         may        REQUEST, ANSWER
+MLA SENT                   may         R-117      REQUEST
+MLA RECEIVED               R-117       may        ANSWER
+MLA DECIDED                R-117       may        ANSWER
+REGRADE                    R-117       may        ANSWER
+ANSWER_CONDITIONS          may         may        REQUEST, ANSWER
+PROVIDE_INFORMATION        may         R-117      REQUEST
+DISCLOSE_TRAFFIC           R-117       may        ANSWER
+FEEDBACK                   may         R-117      REQUEST
+REQUEST_USE_REPORT         R-117       may        ANSWER
+REPORT_USE                 may         R-117      REQUEST
+REPORT_SECURITY_INCIDENT   may         may        REQUEST, ANSWER
 ";
 
-const TYPES: &str = r"
-                      PRESERVATION  TECHNICAL_ADVICE  LEGAL_INFORMATION
-BUDAPEST              yes           yes               yes
-SAP_CETS224           -             -                 -
-UN_CYBERCRIME         yes           yes               yes
-G7_2417               yes           yes               yes
-BILATERAL:x           yes           yes               yes
-NATIONAL_RECIPROCITY  yes           yes               yes
-measure               yes           -                 -
-default urgency       EXPEDITED     ROUTINE           ROUTINE
+const CLOSING: &str = r"
+                               New     Ack     AckNo   Asked   Asked+  Told
+ANSWER by requesting           R-309   R-309   Closed  R-309   R-309   R-309
+ANSWER by requested            R-309   R-309   Closed  R-309   R-309   R-309
+ACKNOWLEDGEMENT by requesting  R-309   Closed  Closed  Closed  Closed  Closed
+ACKNOWLEDGEMENT by requested   R-309   Closed  Closed  Closed  Closed  Closed
+NOTHING by requesting          Closed  Closed  Closed  Closed  Closed  Closed
+NOTHING by requested           Closed  Closed  Closed  Closed  Closed  Closed
+
+                               Told+   Accepted  Postponed  Refused  Executed  NoData
+ANSWER by requesting           R-309   R-309     R-309      Closed   Closed    Closed
+ANSWER by requested            R-309   R-309     R-309      Closed   Closed    Closed
+ACKNOWLEDGEMENT by requesting  Closed  Closed    Closed     Closed   Closed    Closed
+ACKNOWLEDGEMENT by requested   Closed  Closed    Closed     Closed   Closed    Closed
+NOTHING by requesting          Closed  Closed    Closed     Closed   Closed    Closed
+NOTHING by requested           Closed  Closed    Closed     Closed   Closed    Closed
+
+                               Leaving    Leaving0   Withdrawn  Closed
+ANSWER by requesting           R-310      Withdrawn  R-311      R-311
+ANSWER by requested            Withdrawn  Withdrawn  R-311      R-311
+ACKNOWLEDGEMENT by requesting  R-310      Withdrawn  R-311      R-311
+ACKNOWLEDGEMENT by requested   Withdrawn  Withdrawn  R-311      R-311
+NOTHING by requesting          R-310      Withdrawn  R-311      R-311
+NOTHING by requested           Withdrawn  Withdrawn  R-311      R-311
 ";
 
 const HANDLING: &str = r"
@@ -405,6 +424,7 @@ Acknowledge NO           AckNo     R-302      R-302      R-302      R-302     R-
 ReviseEstimate           R-301     =          R-303      =          =         =
 RequestClarification     R-301     Asked      R-303      R-304      R-304     Asked
 ProvideClarification     R-305     R-305      R-305      Told       Told+     R-305
+Regrade                  =         =          R-303      =          R-306     =
 Determine ACCEPTED       R-301     Accepted   Accepted   Accepted   R-306     Accepted
 Determine CONDITIONS     R-301     Accepted   Accepted   Accepted   R-306     Accepted
 Determine PARTIALLY      R-301     Accepted   Accepted   Accepted   R-306     Accepted
@@ -415,6 +435,9 @@ Determine UNABLE         R-301     Refused    Refused    Refused    Refused   Re
 Execute EXECUTED         R-301     R-307      R-303      R-307      Executed  R-307
 Execute IN_PART          R-301     R-307      R-303      R-307      Executed  R-307
 Execute NO_DATA_HELD     R-301     NoData     R-303      NoData     NoData    NoData
+AnswerConditions         R-350     R-350      R-350      R-350      R-350     R-350
+ProvideInformation       R-354     R-354      R-354      R-354      R-354     R-354
+DiscloseTraffic          R-301     R-307      R-303      R-307      =         R-307
 Withdraw                 Leaving0  Leaving    Leaving    Leaving    Leaving   Leaving
 Close by requesting      R-309     R-309      Closed     R-309      R-309     R-309
 Close by requested       R-309     R-309      Closed     R-309      R-309     R-309
@@ -425,6 +448,7 @@ Acknowledge NO           R-302     R-302     R-302      R-302    R-302     R-302
 ReviseEstimate           =         =         =          R-308    R-308     R-308
 RequestClarification     Asked+    Asked+    Asked+     R-308    R-308     R-308
 ProvideClarification     R-305     R-305     R-305      R-305    R-305     R-305
+Regrade                  R-306     R-306     R-306      R-306    R-308     R-308
 Determine ACCEPTED       R-306     R-306     Accepted   R-306    R-308     R-308
 Determine CONDITIONS     R-306     R-306     Accepted   R-306    R-308     R-308
 Determine PARTIALLY      R-306     R-306     Accepted   R-306    R-308     R-308
@@ -435,29 +459,60 @@ Determine UNABLE         Refused   Refused   Refused    R-306    R-308     R-308
 Execute EXECUTED         Executed  Executed  R-307      R-308    R-308     R-308
 Execute IN_PART          Executed  Executed  R-307      R-308    R-308     R-308
 Execute NO_DATA_HELD     NoData    NoData    R-307      R-308    R-308     R-308
+AnswerConditions         R-350     R-350     R-350      R-350    R-350     R-350
+ProvideInformation       R-354     R-354     R-354      R-354    R-354     R-354
+DiscloseTraffic          =         =         R-307      R-308    =         R-308
 Withdraw                 Leaving   Leaving   Leaving    Leaving  Leaving   Leaving
 Close by requesting      R-309     R-309     R-309      Closed   Closed    Closed
 Close by requested       R-309     R-309     R-309      Closed   Closed    Closed
 
-                         Leaving    Leaving0   Withdrawn  Closed
-Acknowledge YES          R-310      R-310      R-311      R-311
-Acknowledge NO           R-310      R-310      R-311      R-311
-ReviseEstimate           R-310      R-310      R-311      R-311
-RequestClarification     R-310      R-310      R-311      R-311
-ProvideClarification     R-310      R-310      R-311      R-311
-Determine ACCEPTED       R-310      R-310      R-311      R-311
-Determine CONDITIONS     R-310      R-310      R-311      R-311
-Determine PARTIALLY      R-310      R-310      R-311      R-311
-Determine POSTPONED      R-310      R-310      R-311      R-311
-Determine REFUSED        R-310      R-310      R-311      R-311
-Determine NOT_COMPETENT  R-310      R-310      R-311      R-311
-Determine UNABLE         R-310      R-310      R-311      R-311
-Execute EXECUTED         R-310      R-310      R-311      R-311
-Execute IN_PART          R-310      R-310      R-311      R-311
-Execute NO_DATA_HELD     R-310      R-310      R-311      R-311
-Withdraw                 R-310      R-310      R-311      R-311
-Close by requesting      R-310      Withdrawn  R-311      R-311
-Close by requested       Withdrawn  Withdrawn  R-311      R-311
+                         Leaving    Leaving0   Withdrawn  Closed  Offered  Bound
+Acknowledge YES          R-310      R-310      R-311      R-311   R-302    R-302
+Acknowledge NO           R-310      R-310      R-311      R-311   R-302    R-302
+ReviseEstimate           R-310      R-310      R-311      R-311   =        =
+RequestClarification     R-310      R-310      R-311      R-311   Asked+   Asked+
+ProvideClarification     R-310      R-310      R-311      R-311   R-305    R-305
+Regrade                  R-310      R-310      R-311      R-311   R-306    R-306
+Determine ACCEPTED       R-310      R-310      R-311      R-311   R-306    R-306
+Determine CONDITIONS     R-310      R-310      R-311      R-311   R-306    R-306
+Determine PARTIALLY      R-310      R-310      R-311      R-311   R-306    R-306
+Determine POSTPONED      R-310      R-310      R-311      R-311   R-306    R-306
+Determine REFUSED        R-310      R-310      R-311      R-311   R-306    R-306
+Determine NOT_COMPETENT  R-310      R-310      R-311      R-311   R-306    R-306
+Determine UNABLE         R-310      R-310      R-311      R-311   Refused  Refused
+Execute EXECUTED         R-310      R-310      R-311      R-311   R-352    Executed
+Execute IN_PART          R-310      R-310      R-311      R-311   R-352    Executed
+Execute NO_DATA_HELD     R-310      R-310      R-311      R-311   NoData   NoData
+AnswerConditions         R-310      R-310      R-311      R-311   =        R-351
+ProvideInformation       R-310      R-310      R-311      R-311   R-354    R-354
+DiscloseTraffic          R-310      R-310      R-311      R-311   R-352    =
+Withdraw                 R-310      R-310      R-311      R-311   Leaving  Leaving
+Close by requesting      R-310      Withdrawn  R-311      R-311   R-309    R-309
+Close by requested       Withdrawn  Withdrawn  R-311      R-311   R-309    R-309
+
+                         Declined   Informs   Holds     Spurned
+Acknowledge YES          R-302      Ack       Ack       Ack
+Acknowledge NO           R-302      AckNo     AckNo     AckNo
+ReviseEstimate           =          R-301     R-301     R-301
+RequestClarification     Asked+     R-301     R-301     R-301
+ProvideClarification     R-305      R-305     R-305     R-305
+Regrade                  R-306      =         =         =
+Determine ACCEPTED       Accepted   R-301     R-301     R-301
+Determine CONDITIONS     =          R-301     R-301     R-301
+Determine PARTIALLY      Accepted   R-301     R-301     R-301
+Determine POSTPONED      Postponed  R-301     R-301     R-301
+Determine REFUSED        Refused    R-301     R-301     R-301
+Determine NOT_COMPETENT  Refused    R-301     R-301     R-301
+Determine UNABLE         Refused    R-301     R-301     R-301
+Execute EXECUTED         R-353      R-301     R-301     R-301
+Execute IN_PART          R-353      R-301     R-301     R-301
+Execute NO_DATA_HELD     NoData     R-301     R-301     R-301
+AnswerConditions         R-351      R-350     R-117     R-351
+ProvideInformation       R-354      R-354     R-352     R-353
+DiscloseTraffic          R-353      R-301     R-301     R-301
+Withdraw                 Leaving    Leaving0  Leaving0  Leaving0
+Close by requesting      Closed     Closed    R-309     Closed
+Close by requested       Closed     Closed    R-309     Closed
 ";
 
 const MEASURE: &str = r"
@@ -476,33 +531,14 @@ end passes: Preserved -> Expired, ExtRequested -> Expired
 ";
 
 const FOLLOW_UP: &str = r"
-          None   MlaIntended  MlaSent      MlaReceived  MlaDecided
-SENT      R-330  MlaSent      R-330        R-330        R-330
-RECEIVED  R-330  MlaReceived  MlaReceived  R-330        R-330
-DECIDED   R-330  R-330        R-330        MlaDecided   R-330
-";
+          None   MlaIntended  MlaDemanded  MlaSent      MlaReceived  MlaDecided
+SENT      R-330  MlaSent      MlaSent      R-330        R-330        R-330
+RECEIVED  R-330  MlaReceived  MlaReceived  MlaReceived  R-330        R-330
+DECIDED   R-330  R-330        R-330        R-330        MlaDecided   R-330
 
-const TRANSPORT: &str = r"
-                          Offer  Fail  HandOver    Receipt  Reject  Retrieval  CannotOpen
-accepted: 1               3      5     -           6        7       R-342      R-342
-offered: 3                -      5     3 +content  6        7       R-342      R-342
-failed: 5                 5      -     -           6        7       R-342      R-342
-offered, failed: 5        -      -     5 +content  6        7       R-342      R-342
-handed over: 5            -      -     -           6        7       8          9
-delivered: 6              -      -     -           R-340    R-340   8          9
-rejected: 7               -      -     -           R-340    R-340   R-343      R-343
-retrieved: 8              -      -     -           R-340    R-340   R-341      R-341
-retrieved unreceipted: 8  -      -     -           8        8       R-341      R-341
-";
-
-const EVIDENCE: &str = r"
-1  +  SUBMISSION_ACCEPTANCE
-2  -  SUBMISSION_REJECTION
-3  +  RELAY_REMMD_ACCEPTANCE
-4  -  RELAY_REMMD_REJECTION
-5  -  RELAY_REMMD_FAILURE
-6  +  DELIVERY
-7  -  NON_DELIVERY
-8  +  RETRIEVAL
-9  -  NON_RETRIEVAL
+          MlaIfRequired
+SENT      MlaSent
+RECEIVED  MlaReceived
+DECIDED   R-330
+MLA demanded: =, =, =, =, =, =, MlaDemanded
 ";

@@ -8,17 +8,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use detente::cli::pki::{self, DevNetwork, Spec, dev_network};
 use detente::config;
 use detente::envelope::words::{Instrument, RequestType, Urgency};
 use detente::envelope::{
-    self, Act, Draft, Envelope, RequestFacts, Signer, SigningKey, Statement, genesis,
+    self, Act, Approval, Draft, Envelope, RequestFacts, Signer, SigningKey, Statement, genesis,
 };
 use detente::grpc::client::RelayClient;
 use detente::identity::{Unlock, keyfile};
+use detente::pki::{self, DevNetwork, Spec, dev_network};
+use detente::relay::Signers;
 use detente::rules::Directory;
-use detente::units::{CaseId, DeskId, HOUR_MS, MemberId, MessageId, Name, Timestamp};
+use detente::units::{CaseId, DeskId, HOUR_MS, MessageId, Name, Timestamp};
 use detente::wire::detente::form::v1 as form;
+use rustix::process::{Pid, Signal};
 
 /// A development network in a directory of its own.
 pub(crate) struct Dev {
@@ -38,36 +40,9 @@ impl Dev {
     /// As [`Dev::new`], but members and officers are changed before the genesis is drawn up.
     pub(crate) fn with(members: &[&str], change: impl Fn(&mut pki::spec::Spec)) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let at = directory.path().join("net");
         let spec = Spec { port: free_ports(), ..Spec::new("detente-test", members).unwrap() };
-        let mut publics = vec![pki::make_relay(&at, &spec.network, now()).unwrap()];
-        let mut keys = Vec::new();
-        for member in spec.members.keys() {
-            let made =
-                pki::make_member(&at, &spec.network, *member, None, &spec.desks, now()).unwrap();
-            publics.push(made.public);
-            keys.push(made.key);
-            let list = format!("{}.crl.pem", member.label());
-            let from = at.join("members").join(member.label()).join(&list);
-            std::fs::copy(from, at.join("relay/crl").join(&list)).unwrap();
-        }
-        publics.iter_mut().for_each(change);
-        let bytes = genesis::render(&pki::spec::genesis(&publics, now()).unwrap()).unwrap();
-        let signatures: Vec<_> = keys.iter().map(|key| genesis::sign(&bytes, key)).collect();
-        let hash = genesis::hash(&bytes);
-        let genesis = at.join("genesis.bin");
-        std::fs::write(&genesis, genesis::assemble(bytes, &signatures)).unwrap();
-        let port = spec.port.to_string();
-        run(&["pki", "configure", at.to_str().unwrap(), "--port", &port]);
-        let config = |id: &MemberId| at.join("members").join(id.label()).join("cyber/desk.toml");
-        let desks = spec.members.keys().map(|id| (desk(&id.to_string()), config(id)));
-        let made = DevNetwork {
-            genesis,
-            hash,
-            relay_config: at.join("relay/relay.toml"),
-            desk_configs: desks.collect(),
-            directory: at,
-        };
+        let at = directory.path().join("net");
+        let made = pki::dev_network_with(&at, &spec, now(), change).unwrap();
         Self { made, directory }
     }
 
@@ -82,6 +57,13 @@ impl Dev {
 
     pub(crate) fn relay_config(&self) -> config::Relay {
         config::Relay::read(&self.made.relay_config).unwrap()
+    }
+
+    /// The keys that sign the relay's logs.
+    pub(crate) fn signers(&self) -> Arc<Signers> {
+        let genesis = std::fs::read(&self.made.genesis).unwrap();
+        let genesis = genesis::parse(&genesis).unwrap();
+        Arc::new(detente::service::read_signers(&self.relay_config(), &genesis).unwrap())
     }
 
     pub(crate) fn desk_config(&self, member: &str) -> config::Desk {
@@ -109,6 +91,28 @@ pub(crate) fn run(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// What an officer's command sends a question with: to RO, everything filled in.
+pub(crate) const QUESTION: [&str; 18] = [
+    "--to",
+    "RO/cyber",
+    "--type",
+    "LEGAL_INFORMATION",
+    "--instrument",
+    "BUDAPEST",
+    "--reference",
+    "T-1",
+    "--authority-organisation",
+    "Sample Unit",
+    "--authority-email",
+    "duty@desk.example",
+    "--subject",
+    "Retention",
+    "--question",
+    "How long are logs kept?",
+    "--officer",
+    "duty",
+];
+
 /// The desk of a member.
 pub(crate) fn desk(member: &str) -> DeskId {
     format!("{member}/cyber").parse().unwrap()
@@ -126,7 +130,7 @@ pub(crate) fn random<const N: usize>() -> [u8; N] {
 }
 
 /// Three ports in a row that nobody uses, and that no other test of this process is given.
-fn free_ports() -> u16 {
+pub(crate) fn free_ports() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let free = |port: u16| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
     loop {
@@ -170,11 +174,16 @@ impl Process {
 
     /// Sends a signal by name ("TERM").
     pub(crate) fn signal(&self, name: &str) {
-        let status = Command::new("kill")
-            .args([format!("-{name}"), self.child.id().to_string()])
-            .status()
-            .unwrap();
-        assert!(status.success());
+        let signal = match name {
+            "TERM" => Signal::TERM,
+            "HUP" => Signal::HUP,
+            "INT" => Signal::INT,
+            "STOP" => Signal::STOP,
+            "CONT" => Signal::CONT,
+            other => panic!("{other} is not sent here"),
+        };
+        let id = i32::try_from(self.child.id()).unwrap();
+        rustix::process::kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
     }
 
     /// Waits for the end.
@@ -225,7 +234,7 @@ pub(crate) struct Speaker {
     officer: Name,
     pub(crate) key: SigningKey,
     machine: SigningKey,
-    directory: Directory,
+    pub(crate) directory: Directory,
     sequence: AtomicU64,
 }
 
@@ -261,6 +270,7 @@ impl Speaker {
             message,
             from: self.desk.clone(),
             signer: Signer::Officer(self.officer.clone()),
+            approval: Approval::None,
             to: to.clone(),
             case: CaseId(random()),
             request: message.into(),
@@ -282,6 +292,8 @@ impl Speaker {
             test: false,
             exercise: false,
             parent: None,
+            prior_conditions: false,
+            embargo_until: None,
         };
         let not_after = created.plus_ms(24 * HOUR_MS);
         Draft { created, not_after, ..self.draft(to, Act::Request(facts)) }
@@ -296,6 +308,8 @@ impl Speaker {
             test: false,
             exercise: false,
             parent: None,
+            prior_conditions: false,
+            embargo_until: None,
         };
         self.request(to, facts, question_form())
     }
@@ -371,12 +385,33 @@ pub(crate) fn relay_client(dev: &Dev, member: &str) -> RelayClient {
     detente::service::agent::relay_client(&config).unwrap()
 }
 
+/// Nobody waits longer than this for what must come: a busy machine may need much of it.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until it is so.
+pub(crate) async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !is_so() {
+        assert!(started.elapsed() < PATIENCE, "waited in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// As [`until`], where nothing else runs on this thread.
+pub(crate) fn until_blocking(what: &str, mut is_so: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !is_so() {
+        assert!(started.elapsed() < PATIENCE, "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 /// Waits until the relay answers.
 pub(crate) async fn until_up(client: &RelayClient, process: &mut Process) {
     let started = Instant::now();
     while client.signed_genesis().await.is_err() {
         assert!(process.is_running(), "the relay ended: {}", process.tail());
-        assert!(started.elapsed() < Duration::from_secs(30), "not up: {}", process.tail());
+        assert!(started.elapsed() < PATIENCE, "not up: {}", process.tail());
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

@@ -9,6 +9,9 @@ use detente::codec::{
     Head, Heads, Leaf, Log, Record, decode_record, encode_body, encode_event, encode_record,
     encode_trailer,
 };
+use detente::envelope::entry::{
+    self, DeskRestricted, Entry, Restricted, Signed, of_founding, restricted,
+};
 use detente::envelope::genesis::{
     self, EncryptionKey, FoundingDesk, FoundingMember, FoundingOfficer, Genesis, LogKey,
 };
@@ -16,15 +19,19 @@ use detente::envelope::words::{
     Extent, Instrument, MlaStep, Outcome, RequestType, Role, Urgency, WillAnswer,
 };
 use detente::envelope::{
-    Act, DecryptionKey, Draft, Envelope, RequestFacts, Signer, SigningKey, Statement, machine, seal,
+    Act, Approval, DecryptionKey, Draft, Envelope, RequestFacts, Signer, SigningKey, Statement,
+    machine, seal,
 };
 use detente::journal::{Body, Fault, Reader, Stored};
-use detente::rules::{self, Command, Decision, ErasureReason, Stamp, State};
+use detente::rules::request_type;
+use detente::rules::{self, ClockWitness, Command, Decision, ErasureReason, Stamp, State};
 use detente::tlog::Frontier;
 use detente::units::{
     BatchId, CaseId, DAY_MS, DeskId, HOUR_MS, Hash, Index, JournalId, MessageId, RequestId,
     Timestamp,
 };
+
+use crate::request_forms::instrument;
 
 /// The desks of the network, in order.
 pub(crate) const DESKS: [&str; 4] = ["DE/lage", "NL/cyber", "RO/cyber", "US/duty"];
@@ -102,7 +109,7 @@ impl Maker {
         };
         let signed = signed_genesis();
         let genesis = genesis::parse(&signed).unwrap();
-        assert!(maker.tell(&Command::Found(Box::new(genesis)), None, Some(&signed)));
+        assert!(maker.tell(&Command::Found(Box::new(genesis)), None, Some((&signed, &[]))));
         maker.close();
         maker
     }
@@ -111,6 +118,16 @@ impl Maker {
     pub(crate) fn heads(&self) -> Heads {
         let head = |log: &Frontier| Head { size: log.size(), root: log.root() };
         Heads { directory: head(&self.directory), traffic: head(&self.traffic) }
+    }
+
+    /// Lets time go by.
+    pub(crate) fn wait(&mut self, ms: i64) {
+        self.now = self.now.plus_ms(ms);
+    }
+
+    /// The moment it is.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.now
     }
 
     /// Closes the batch: its records are in the journal now.
@@ -138,12 +155,28 @@ impl Maker {
             14 if b < 16 => {
                 self.tell(&Command::NoteClockStep { step_ms: i64::from(a) - 100 }, None, None);
             }
+            14 if b < 24 => {
+                let by = ClockWitness::Operator;
+                self.tell(&Command::ConfirmClock { by }, None, None);
+            }
             14 if b < 32 => {
                 let sha256 = Hash::of(&[&[a]]);
                 self.tell(&Command::NoteTruncation { bytes: a.into(), sha256 }, None, None);
             }
+            15 if b >= 192 => self.publish(a.into()),
             _ => self.close(),
         }
+    }
+
+    /// The next entry of a member, with a restricted part.
+    fn publish(&mut self, n: usize) {
+        let n = n % DESKS.len();
+        let message = self.id();
+        let member = desk(n).member;
+        let known = self.state.directory().member(member).unwrap();
+        let signed = signed_entry(n, message, (known.version + 1, known.entry), self.now);
+        let command = Command::Publish { caller: desk(n), entry: Box::new(signed.entry.clone()) };
+        self.tell(&command, None, Some((&signed.to_bytes(), &signed.restricted)));
     }
 
     /// A new request from one desk to another.
@@ -153,12 +186,17 @@ impl Maker {
             kind: RequestType::Preservation,
             instrument: Instrument::Budapest,
             urgency: [Urgency::Emergency, Urgency::Expedited, Urgency::Routine][n % 3],
-            test: false,
+            test: n % 11 == 10,
             exercise: n.is_multiple_of(5),
             parent: None,
+            prior_conditions: false,
+            embargo_until: None,
         };
-        let advice = RequestFacts { kind: RequestType::TechnicalAdvice, ..preservation.clone() };
-        let facts = if n.is_multiple_of(4) { advice } else { preservation };
+        let kind = RequestType::ALL[(n / 4) % RequestType::ALL.len()];
+        let usual = request_type::default_urgency(kind);
+        let instrument = instrument(kind);
+        let other = RequestFacts { kind, urgency: usual, instrument, ..preservation.clone() };
+        let facts = if n.is_multiple_of(4) { other } else { preservation };
         let message = self.id();
         let draft = Draft {
             message,
@@ -179,8 +217,9 @@ impl Maker {
             Act::Determine { outcome: Outcome::Accepted, review_at: None },
             Act::Execute {
                 extent: Extent::Executed,
-                preserved_until: (request.facts.kind == RequestType::Preservation)
+                preserved_until: request_type::has_measure(request.facts.kind)
                     .then(|| later(61 * DAY_MS)),
+                mla_demanded: false,
             },
             Act::Close,
             Act::ReviseEstimate { estimated_at: later(2 * HOUR_MS) },
@@ -188,16 +227,24 @@ impl Maker {
             Act::ProvideClarification,
             Act::Determine { outcome: Outcome::Postponed, review_at: Some(later(DAY_MS)) },
             Act::Determine { outcome: Outcome::Refused, review_at: None },
-            Act::Execute { extent: Extent::NoDataHeld, preserved_until: None },
+            Act::Execute { extent: Extent::NoDataHeld, preserved_until: None, mla_demanded: false },
             Act::RequestExtension,
             Act::Extend { preserved_until: later(150 * DAY_MS) },
-            Act::Mla(MlaStep::Sent),
-            Act::Mla(MlaStep::Received),
-            Act::Mla(MlaStep::Decided),
+            Act::Mla { step: MlaStep::Sent, carried_by: None },
+            Act::Mla { step: MlaStep::Received, carried_by: None },
+            Act::Mla { step: MlaStep::Decided, carried_by: None },
             Act::Withdraw,
+            Act::Regrade {
+                urgency: [Urgency::Urgent, Urgency::Expedited, Urgency::Routine][a % 3],
+            },
         ];
         for n in 0..acts.len() {
             let act = &acts[(b + n) % acts.len()];
+            let approval = if request_type::discloses(request.facts.kind, act) {
+                Approval::Alone
+            } else {
+                Approval::None
+            };
             for (from, to) in [(&request.to, &request.from), (&request.from, &request.to)] {
                 let draft = Draft {
                     from: from.clone(),
@@ -205,6 +252,7 @@ impl Maker {
                     request: request.id,
                     case: request.case,
                     in_reply_to: Some(request.newest_header),
+                    approval: approval.clone(),
                     ..self.draft(0, 1, act.clone())
                 };
                 if self.submit(&draft) {
@@ -277,6 +325,7 @@ impl Maker {
             message: self.id(),
             from: desk(from),
             signer: Signer::Officer("duty".parse().unwrap()),
+            approval: Approval::None,
             to: desk(to),
             case: CaseId([0; 16]),
             request: RequestId([0; 16]),
@@ -323,6 +372,7 @@ impl Maker {
             message: draft.message,
             from: draft.from.clone(),
             signer: draft.signer.clone(),
+            approval: draft.approval.clone(),
             signer_key: key.public().id(),
             to: draft.to.clone(),
             case: draft.case,
@@ -345,18 +395,18 @@ impl Maker {
         &mut self,
         command: &Command,
         envelope: Option<&Envelope>,
-        signed_genesis: Option<&[u8]>,
+        signed: Option<(&[u8], &[u8])>,
     ) -> bool {
         let Ok(Decision::New(event)) = rules::decide(&self.state, command, self.now) else {
             return false;
         };
         let numbering = self.state.number(&event);
-        let event_bytes = encode_event(&event, &numbering, self.now, signed_genesis);
+        let event_bytes = encode_event(&event, &numbering, self.now, signed.map(|(act, _)| act));
         let body = envelope
             .filter(|envelope| !envelope.wrap.is_empty())
             .map(|envelope| encode_body(&envelope.wrap, &envelope.ciphertext))
-            .unwrap_or_default();
-        let (log, index, opening) = if signed_genesis.is_some() {
+            .unwrap_or_else(|| signed.map(|(_, body)| body.to_vec()).unwrap_or_default());
+        let (log, index, opening) = if signed.is_some() {
             (Log::Directory, self.directory.size(), None)
         } else {
             (Log::Traffic, self.traffic.size(), Some(Hash::of(&[&event_bytes]).0))
@@ -412,15 +462,49 @@ fn desk_key(n: usize) -> SigningKey {
     SigningKey::from_seed([0x20 + n as u8; 32])
 }
 
+fn national(n: usize) -> SigningKey {
+    SigningKey::from_seed([0x30 + n as u8; 32])
+}
+
 fn encryption_key(seed: u8) -> EncryptionKey {
     let public = DecryptionKey::from_seed([seed; 32]).public().to_vec();
     EncryptionKey::new(public, START, START.plus_ms(3_650 * DAY_MS)).unwrap()
 }
 
+/// An entry of the `n`th member: version and hash of the one before, made at `now`. Its restricted
+/// part has a salt and nothing else.
+pub(crate) fn signed_entry(
+    n: usize,
+    message: MessageId,
+    (version, previous): (u64, Hash),
+    now: Timestamp,
+) -> Signed {
+    let genesis = genesis::parse(&signed_genesis()).unwrap();
+    let mut entry = Entry {
+        message,
+        version,
+        previous,
+        created: now,
+        not_after: now.plus_ms(DAY_MS),
+        ..of_founding(&genesis, &genesis.members[n])
+    };
+    entry.desks[0].unit = format!("unit {version}");
+    let (restricted, commitments) = restricted::render(&Restricted::from([(
+        entry.desks[0].name.clone(),
+        DeskRestricted {
+            salt: Hash::of(&[&message.0]).0,
+            channels: Vec::new(),
+            confirmation: None,
+            persons: Vec::new(),
+        },
+    )]));
+    entry.desks[0].restricted = commitments.into_values().next();
+    entry::sign(entry::render(&entry).unwrap(), restricted, &national(n)).unwrap()
+}
+
 /// The genesis of the network, signed by its members.
 pub(crate) fn signed_genesis() -> Vec<u8> {
     let until = START.plus_ms(3_650 * DAY_MS);
-    let national = |n: usize| SigningKey::from_seed([0x30 + n as u8; 32]);
     let member = |(n, name): (usize, &&str)| {
         let id: DeskId = name.parse().unwrap();
         FoundingMember {
@@ -444,6 +528,7 @@ pub(crate) fn signed_genesis() -> Vec<u8> {
                     from: START,
                     until,
                 }],
+                witness_key: None,
             }],
         }
     };

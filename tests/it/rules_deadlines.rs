@@ -6,7 +6,7 @@ use detente::rules::deadline::delivery_within_ms;
 use detente::rules::{
     Command, Deadline, DeadlineKind, Decision, Evidence, Kind, Measure, OfferFailure,
 };
-use detente::units::{DAY_MS, HOUR_MS, MINUTE_MS, MessageId, RequestId, Timestamp};
+use detente::units::{DAY_MS, HOUR_MS, Hash, MINUTE_MS, MessageId, RequestId, Timestamp};
 
 use crate::rules_fixture::{
     START, Side, World, acknowledge, desk, determine, executed, facts, preservation,
@@ -133,7 +133,7 @@ fn a_preservation_ends_is_extended_and_is_held() {
     // (what is done before its end, when it then ends in days)
     let extend = |days| (Side::Asked, Act::Extend { preserved_until: in_days(days) });
     let ask = (Side::Asking, Act::RequestExtension);
-    let step = |by, step| (by, Act::Mla(step));
+    let step = |by, step| (by, Act::Mla { step, carried_by: None });
     let received = step(Side::Asked, MlaStep::Received);
     let close = (Side::Asking, Act::Close);
     let table: Vec<Row> = vec![
@@ -175,7 +175,8 @@ fn what_is_settled_is_forgotten_after_thirty_days() {
     tick(&mut world);
     assert!(world.state.request(request).is_some());
     // Said after it was settled, and good until later than the thirty days.
-    let late = world.act(request, Side::Asked, Act::Mla(MlaStep::Received));
+    let late =
+        world.act(request, Side::Asked, Act::Mla { step: MlaStep::Received, carried_by: None });
     world.submit(&late).unwrap();
     world.wait(1);
     tick(&mut world);
@@ -195,12 +196,15 @@ fn in_days(days: i64) -> Timestamp {
 
 /// A record that concerns nobody, so that time passes.
 fn tick(world: &mut World) {
-    world.commit(&Command::NoteClockStep { step_ms: 61_000 }).unwrap();
+    let sha256 = Hash::of(&[b"torn"]);
+    world.commit(&Command::NoteTruncation { bytes: 1, sha256 }).unwrap();
 }
 
 fn sent(urgency: Urgency) -> (World, MessageId) {
     let mut world = World::founded();
-    let request = world.request("NL/cyber", "RO/cyber", facts(RequestType::Preservation, urgency));
+    // The type that can be of any urgency.
+    let facts = facts(RequestType::SpontaneousInformation, urgency);
+    let request = world.request("NL/cyber", "RO/cyber", facts);
     (world, MessageId(request.0))
 }
 

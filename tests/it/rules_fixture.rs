@@ -2,13 +2,15 @@
 //!
 //! Not for anything with bytes or sockets: hashes are made up, nothing is signed.
 
+use detente::envelope::entry::{Entry, of_founding};
 use detente::envelope::genesis::{
     EncryptionKey, FoundingDesk, FoundingMember, FoundingOfficer, Genesis, PublicKey,
 };
 use detente::envelope::words::{
     Extent, Instrument, Outcome, RequestType, Role, Urgency, WillAnswer,
 };
-use detente::envelope::{Act, RequestFacts, Signer, Statement};
+use detente::envelope::{Act, Approval, RequestFacts, Signer, Statement};
+use detente::rules::request_type;
 use detente::rules::{self, Command, Decision, Event, Refusal, Stamp, State};
 use detente::units::{
     CaseId, DAY_MS, DeskId, Hash, Index, MINUTE_MS, MessageId, Name, RequestId, Timestamp,
@@ -66,8 +68,10 @@ fn founding_desk(member: &str, name_of: &str) -> FoundingDesk {
         officers: vec![
             officer("asker", &[Role::Request], late),
             officer("duty", &[Role::Request, Role::Answer], late),
+            officer("chief", &[Role::Approve], late),
             officer("gone", &[Role::Request, Role::Answer], START.plus_ms(MINUTE_MS)),
         ],
+        witness_key: Some(key(&format!("{member}/{name_of} witness"))),
     }
 }
 
@@ -161,6 +165,7 @@ impl World {
             message,
             from: desk(from),
             signer,
+            approval: Approval::None,
             signer_key,
             to: desk(to),
             case: CaseId([3; 16]),
@@ -173,6 +178,29 @@ impl World {
             ciphertext_len: if act.is_machine() { 0 } else { 1_040 },
             act,
         }
+    }
+
+    /// The next entry of a member as its nation would make it now, with nothing changed.
+    pub(crate) fn entry(&mut self, member: &str) -> Entry {
+        let genesis = genesis();
+        let founding = genesis.members.iter().find(|m| m.id.to_string() == member).unwrap();
+        let message = self.fresh();
+        let known = self.state.directory().member(founding.id).unwrap();
+        Entry {
+            hash: Hash::of(&[b"entry", &message.0]),
+            message,
+            version: known.version + 1,
+            previous: known.entry,
+            created: self.now,
+            not_after: self.now.plus_ms(DAY_MS),
+            ..of_founding(&genesis, founding)
+        }
+    }
+
+    /// An entry, published over one of its nation's desks.
+    pub(crate) fn publish(&mut self, entry: &Entry) -> Result<Decision, Refusal> {
+        let caller = DeskId { member: entry.member, name: name("cyber") };
+        self.commit(&Command::Publish { caller, entry: Box::new(entry.clone()) })
     }
 
     /// A new request, submitted.
@@ -193,6 +221,9 @@ impl World {
         statement.request = request;
         statement.case = known.case;
         statement.in_reply_to = Some(known.newest_header);
+        if request_type::discloses(known.facts.kind, &statement.act) {
+            statement.approval = approved_by(&statement.from, "chief");
+        }
         statement
     }
 
@@ -227,6 +258,12 @@ impl World {
     }
 }
 
+/// The approval of an officer of a desk.
+pub(crate) fn approved_by(desk: &DeskId, officer: &str) -> Approval {
+    let key = key_id(&key(&format!("{desk}/{officer}")));
+    Approval::By { officer: name(officer), key }
+}
+
 /// Who acts on a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
@@ -246,6 +283,8 @@ pub(crate) fn facts(kind: RequestType, urgency: Urgency) -> RequestFacts {
         test: false,
         exercise: false,
         parent: None,
+        prior_conditions: false,
+        embargo_until: None,
     }
 }
 
@@ -267,5 +306,5 @@ pub(crate) fn determine(outcome: Outcome) -> Act {
 }
 
 pub(crate) fn executed(until: Timestamp) -> Act {
-    Act::Execute { extent: Extent::Executed, preserved_until: Some(until) }
+    Act::Execute { extent: Extent::Executed, preserved_until: Some(until), mla_demanded: false }
 }

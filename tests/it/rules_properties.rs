@@ -6,19 +6,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use detente::envelope::words::{
-    Extent, MlaStep, Outcome, Rejection, RequestType, Urgency, WillAnswer,
+    ConditionsAnswer, Extent, Instrument, MlaStep, Outcome, Rejection, RequestType, Urgency,
+    WillAnswer,
 };
-use detente::envelope::{Act, Statement};
-use detente::rules::deadline::{of_measure, of_message};
+use detente::envelope::{Act, RequestFacts, Statement};
+use detente::rules::deadline::{of_embargo, of_measure, of_message};
 use detente::rules::transport::{Move, Transport};
 use detente::rules::{
-    self, Command, Decision, ErasureReason, Event, Kind, OfferFailure, Request, Stamp, State,
+    self, ClockWitness, Command, Decision, ErasureReason, Event, Kind, OfferFailure, Request,
+    Stamp, State, request_type,
 };
 use detente::units::{
     DAY_MS, DeskId, DeskIndex, HOUR_MS, Hash, Index, MINUTE_MS, MessageId, RequestId, Timestamp,
 };
 use proptest::prelude::*;
 
+use crate::request_forms::instrument;
 use crate::rules_fixture::{START, Side, World, desk, facts, submission};
 
 /// One random step: what is done, to which of what exists, with which variation, after how long.
@@ -31,7 +34,7 @@ struct Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    (0..40_u8, any::<u16>(), any::<u8>(), any::<u8>())
+    (0..50_u8, any::<u16>(), any::<u8>(), any::<u8>())
         .prop_map(|(what, which, variation, wait)| Step { what, which, variation, wait })
 }
 
@@ -162,6 +165,7 @@ impl Run {
             }
         };
         self.check_numbers(&event);
+        self.check_embargo(&event);
         self.world.commit(command).unwrap();
         let stamp = self.world.journal.last().unwrap().1;
         if let Some(id) = event.request {
@@ -198,9 +202,19 @@ impl Run {
         assert_eq!(numbering.previous, previous);
     }
 
+    /// Before its embargo ends, nothing of a request is for its recipient.
+    fn check_embargo(&self, event: &Event) {
+        let Some(request) = event.request.and_then(|id| self.world.state.request(id)) else {
+            return;
+        };
+        if request.is_under_embargo() && !matches!(event.kind, Kind::EmbargoEnded(_)) {
+            assert_eq!((event.from.as_ref(), event.to.as_ref()), (Some(&request.from), None));
+        }
+    }
+
     fn fold(&mut self, id: RequestId, event: &Event, stamp: Stamp) {
-        if let Kind::Accepted(statement) = &event.kind
-            && let Some(request) = Request::open(statement, stamp)
+        if matches!(event.kind, Kind::Accepted(_))
+            && let Some(request) = Request::open(event, stamp)
         {
             self.folded.insert(id, request);
             return;
@@ -218,14 +232,20 @@ impl Run {
         let mut open = 0;
         for request in state.requests() {
             deadlines.extend(of_measure(request));
+            deadlines.extend(of_embargo(request));
+            assert_eq!(request.grade.regraded == 0, regraded(&self.said, request) == 0);
             open += u64::from(request.is_open());
             assert_eq!(request.is_open(), is_open(request));
             assert_eq!(Some(request), self.folded.get(&request.id), "a desk folds the same");
             for (id, message) in request.messages.iter() {
-                deadlines.extend(of_message(request.facts.urgency, *id, message).iter().flatten());
-                if !message.machine && !message.transport.is_receipted() {
+                deadlines.extend(of_message(request.grade.urgency, *id, message).iter().flatten());
+                if let Some((index, _)) = message.out
+                    && !message.machine
+                    && !message.transport.is_receipted()
+                {
                     let to = request.recipient(message).clone();
-                    waiting.entry(to).or_default().push((message.index, *id));
+                    assert!(!request.is_under_embargo(), "nothing waits under embargo");
+                    waiting.entry(to).or_default().push((index, *id));
                 }
                 let released = state.released(request.recipient(message), *id).is_ok();
                 let may = !message.machine
@@ -238,7 +258,8 @@ impl Run {
         }
         deadlines.sort();
         let due: Vec<Command> = deadlines.into_iter().map(Command::PassDeadline).collect();
-        assert_eq!(state.due(Timestamp(i64::MAX)), due);
+        let due = if state.clock_in_doubt() { Vec::new() } else { due };
+        assert_eq!(state.due(Timestamp(i64::MAX)), due, "none passes while the clock is in doubt");
         for to in DESKS {
             let mut expected = waiting.remove(&desk(to)).unwrap_or_default();
             expected.sort();
@@ -270,7 +291,10 @@ impl Run {
         let ids: Vec<RequestId> = self.world.state.requests().map(|request| request.id).collect();
         match step.what {
             0..=2 => return Some(self.new_request(step)),
-            3 => return Some(Command::NoteClockStep { step_ms: -61_000 }),
+            3 if step.variation.is_multiple_of(2) => {
+                return Some(Command::NoteClockStep { step_ms: -61_000 });
+            }
+            3 => return Some(Command::ConfirmClock { by: ClockWitness::Desks }),
             4 => return self.said.get(pick(step, self.said.len())?).map(|(s, _)| submission(s)),
             _ => {}
         }
@@ -298,12 +322,29 @@ impl Run {
     }
 
     fn new_request(&mut self, step: Step) -> Command {
-        let advice = step.variation < 64;
-        let kind = if advice { any_of(RequestType::ALL, step) } else { RequestType::Preservation };
-        let urgency = Urgency::ALL[usize::from(step.which) % Urgency::ALL.len()];
+        let other = step.variation < 128;
+        let kind = if other { any_of(RequestType::ALL, step) } else { RequestType::Preservation };
+        // Now and then an urgency or a basis that the type does not allow.
+        let wild = step.variation % 8 == 7;
+        let allowed = if wild { Urgency::ALL } else { request_type::urgencies(kind) };
+        let urgency = allowed[usize::from(step.which) % allowed.len()];
+        let instrument = if wild { Instrument::Budapest } else { instrument(kind) };
+        let ids: Vec<_> = self.world.state.requests().map(|request| request.id).collect();
+        let parent = pick(step, ids.len()).map(|n| ids[n]).filter(|_| step.wait.is_multiple_of(2));
+        // Some under embargo, some of them wrongly so.
+        let ahead = i64::from(step.variation) * 6 * HOUR_MS;
+        let embargo_until = (step.wait % 5 == 1).then(|| self.world.now.plus_ms(ahead));
+        let prior_conditions = kind == RequestType::SpontaneousInformation && step.which % 3 == 1;
+        let facts = RequestFacts {
+            instrument,
+            parent,
+            prior_conditions,
+            embargo_until,
+            ..facts(kind, urgency)
+        };
         let from = DESKS[usize::from(step.which / 7) % DESKS.len()];
         let to = DESKS[usize::from(step.which / 7 + 1 + step.which % 4) % DESKS.len()];
-        let statement = self.world.statement(from, to, Act::Request(facts(kind, urgency)));
+        let statement = self.world.statement(from, to, Act::Request(facts));
         submission(&statement)
     }
 
@@ -314,10 +355,11 @@ impl Run {
         let ordinary = step.variation >= 128;
         let outcome = if ordinary { Outcome::Accepted } else { any_of(Outcome::ALL, step) };
         let extent = if ordinary { Extent::Executed } else { any_of(Extent::ALL, step) };
-        let held = self.world.state.request(id).unwrap().facts.kind == RequestType::Preservation
+        let held = request_type::has_measure(self.world.state.request(id).unwrap().facts.kind)
             && extent != Extent::NoDataHeld;
         let review_at = (outcome == Outcome::Postponed).then(|| now.plus_ms(DAY_MS));
         let preserved_until = held.then(|| now.plus_ms((50 + days) * DAY_MS));
+        let side = if step.which.is_multiple_of(4) { Side::Asked } else { Side::Asking };
         let (by, act) = match step.what {
             16..=19 => {
                 let will_answer = if step.variation < 32 {
@@ -331,15 +373,24 @@ impl Run {
             21 => (Side::Asked, Act::RequestClarification),
             22 => (Side::Asking, Act::ProvideClarification),
             23..=26 => (Side::Asked, Act::Determine { outcome, review_at }),
-            27..=29 => (Side::Asked, Act::Execute { extent, preserved_until }),
+            27..=29 => (Side::Asked, Act::Execute { extent, preserved_until, mla_demanded: false }),
             30 => (Side::Asking, Act::RequestExtension),
             31 => (Side::Asked, Act::Extend { preserved_until: now.plus_ms(days * DAY_MS) }),
             32 => (Side::Asking, Act::Withdraw),
             33 | 34 => (Side::Asked, Act::Close),
             35 => (Side::Asking, Act::Close),
-            36 => (Side::Asking, Act::Mla(MlaStep::Sent)),
-            37 => (Side::Asked, Act::Mla(MlaStep::Received)),
-            38 => (Side::Asked, Act::Mla(MlaStep::Decided)),
+            36 => (Side::Asking, Act::Mla { step: MlaStep::Sent, carried_by: None }),
+            37 => (Side::Asked, Act::Mla { step: MlaStep::Received, carried_by: None }),
+            38 => (Side::Asked, Act::Mla { step: MlaStep::Decided, carried_by: None }),
+            39 => (Side::Asked, Act::Regrade { urgency: any_of(Urgency::ALL, step) }),
+            40 | 41 => (side, Act::AnswerConditions(any_of(ConditionsAnswer::ALL, step))),
+            42 => (Side::Asking, Act::ProvideInformation),
+            43 => (Side::Asked, Act::DiscloseTraffic),
+            44 => (side, Act::Feedback),
+            45 => (side, Act::RequestUseReport),
+            46 => (side, Act::ReportUse),
+            47 => (side, Act::ReportSecurityIncident),
+            48 => (Side::Asking, Act::Withdraw),
             _ => (Side::Asking, Act::RequestClarification),
         };
         let mut statement = self.world.act(id, by, act);
@@ -348,6 +399,14 @@ impl Run {
         }
         submission(&statement)
     }
+}
+
+/// How often a request was re-graded, by what was said on it.
+fn regraded(said: &[(Statement, Stamp)], request: &Request) -> usize {
+    let regrades = |(statement, _): &&(Statement, Stamp)| {
+        statement.request == request.id && matches!(statement.act, Act::Regrade { .. })
+    };
+    said.iter().filter(regrades).count()
 }
 
 fn is_open(request: &Request) -> bool {

@@ -11,10 +11,12 @@ use detente::envelope::{Act, RequestFacts, Signer, Statement};
 use detente::rules::{self, Command, ErasureReason, Refusal, Status};
 use detente::units::{CaseId, DAY_MS, HOUR_MS, Hash, MINUTE_MS, MessageId, RequestId};
 
+use crate::rules_entries::ENTRY;
 use crate::rules_fixture::{
     START, Side, World, acknowledge, advice, desk, determine, executed, facts, key, key_id, name,
     preservation, submission,
 };
+use crate::rules_refusals_acts::ACTS;
 
 const FROZEN: &[(&str, &str)] = &[
     ("R-101", "NOT_FOUNDED"),
@@ -34,6 +36,8 @@ const FROZEN: &[(&str, &str)] = &[
     ("R-115", "NO_ENCRYPTION_KEY"),
     ("R-116", "NOT_A_PARTY"),
     ("R-117", "WRONG_PARTY"),
+    ("R-118", "SECOND_OFFICER_MISSING"),
+    ("R-119", "APPROVER_IS_SIGNER"),
     ("R-201", "NO_COMMON_INSTRUMENT"),
     ("R-202", "INSTRUMENT_NOT_FOR_TYPE"),
     ("R-203", "TEST_NEVER_EMERGENCY"),
@@ -53,6 +57,22 @@ const FROZEN: &[(&str, &str)] = &[
     ("R-217", "UNKNOWN_STATEMENT"),
     ("R-218", "HEADER_MISMATCH"),
     ("R-219", "NO_BODY"),
+    ("R-240", "URGENCY_NOT_FOR_TYPE"),
+    ("R-241", "PARENT_MISSING"),
+    ("R-242", "PARENT_NOT_FOR_TYPE"),
+    ("R-243", "ACT_NOT_FOR_TYPE"),
+    ("R-250", "SAME_URGENCY"),
+    ("R-251", "NEVER_UP_TO_EMERGENCY"),
+    ("R-252", "ALWAYS_EMERGENCY"),
+    ("R-253", "PRIOR_CONDITIONS_MISPLACED"),
+    ("R-254", "MLA_DEMAND_MISPLACED"),
+    ("R-255", "FLAGS_NOT_KEPT"),
+    ("R-256", "EMBARGO_PASSED"),
+    ("R-257", "EMBARGO_TOO_LONG"),
+    ("R-258", "EMBARGO_IN_EMERGENCY"),
+    ("R-259", "LINK_NOT_YOURS"),
+    ("R-260", "LINK_NOT_MLA"),
+    ("R-261", "APPROVAL_MISPLACED"),
     ("R-301", "NOT_ACKNOWLEDGED"),
     ("R-302", "ALREADY_ACKNOWLEDGED"),
     ("R-303", "WILL_NOT_BE_ANSWERED"),
@@ -64,6 +84,7 @@ const FROZEN: &[(&str, &str)] = &[
     ("R-309", "NOT_ENDED"),
     ("R-310", "WITHDRAWAL_PENDING"),
     ("R-311", "CLOSED"),
+    ("R-312", "UNDER_EMBARGO"),
     ("R-320", "NOT_PRESERVED"),
     ("R-321", "EXTENSION_PENDING"),
     ("R-322", "HELD_FOR_MLA"),
@@ -73,6 +94,18 @@ const FROZEN: &[(&str, &str)] = &[
     ("R-342", "RECEIPT_MISSING"),
     ("R-343", "STATEMENT_REJECTED"),
     ("R-344", "BODY_ERASED"),
+    ("R-350", "NO_CONDITIONS"),
+    ("R-351", "CONDITIONS_ANSWERED"),
+    ("R-352", "CONDITIONS_PENDING"),
+    ("R-353", "CONDITIONS_DECLINED"),
+    ("R-354", "NO_PRIOR_CONDITIONS"),
+    ("R-355", "INFORMATION_PROVIDED"),
+    ("R-360", "FEEDBACK_GIVEN"),
+    ("R-361", "FEEDBACK_TOO_EARLY"),
+    ("R-362", "NOTHING_GIVEN"),
+    ("R-363", "USE_REPORT_PENDING"),
+    ("R-364", "NO_USE_REPORT_ASKED"),
+    ("R-365", "NOTHING_RECEIVED"),
     ("R-401", "MESSAGE_ID_REUSED"),
     ("R-402", "STALE_STATEMENT"),
     ("R-403", "CREATED_IN_FUTURE"),
@@ -82,12 +115,31 @@ const FROZEN: &[(&str, &str)] = &[
     ("R-407", "TOO_MANY_OPEN_REQUESTS"),
     ("R-408", "TOO_MANY_RECENT_REQUESTS"),
     ("R-409", "TOO_MANY_STATEMENTS"),
+    ("R-501", "ENTRY_OF_ANOTHER"),
+    ("R-502", "ENTRY_OF_STRANGER"),
+    ("R-503", "ENTRY_NOT_SIGNED"),
+    ("R-504", "ENTRY_NOT_ALLOWED"),
+    ("R-505", "ENTRY_OUT_OF_SEQUENCE"),
+    ("R-506", "ENTRY_DOES_NOT_FOLLOW"),
+    ("R-507", "NATIONAL_KEY_CHANGED"),
+    ("R-508", "AUTHORITY_CHANGED"),
+    ("R-509", "ENTRY_STALE"),
+    ("R-510", "ENTRY_FROM_FUTURE"),
+    ("R-511", "ENTRY_GOOD_FOR_TOO_LONG"),
+    ("R-512", "ENTRY_WITHOUT_KEY"),
+    ("R-513", "ENTRY_WITHOUT_OFFICER"),
+    ("R-514", "UNKNOWN_TIME_ZONE"),
+    ("R-515", "KEY_OF_ANOTHER"),
+    ("R-516", "ENTRY_ID_REUSED"),
+    ("R-517", "TOO_MANY_ENTRIES"),
+    ("R-518", "TOO_MANY_DESKS"),
 ];
 
-/// Limits that take too many records to reach here: `rules/seen.rs` reaches them.
-const ELSEWHERE: &[&str] = &["R-407", "R-408", "R-409"];
+/// Limits that take too many records to reach here: `rules/seen.rs` reaches them. The signature of
+/// an entry is verified before the rules are asked: `directory_relay.rs`.
+const ELSEWHERE: &[&str] = &["R-407", "R-408", "R-409", "R-503"];
 
-type Case = (&'static str, fn() -> Refusal);
+pub(crate) type Case = (&'static str, fn() -> Refusal);
 
 #[test]
 fn codes_and_reasons_are_frozen_and_unique() {
@@ -101,7 +153,7 @@ fn codes_and_reasons_are_frozen_and_unique() {
 #[test]
 fn every_refusal_has_a_case() {
     let mut met = BTreeSet::new();
-    for (code, case) in [WHO, WHAT, STAGE, TIME].concat() {
+    for (code, case) in [WHO, WHAT, STAGE, TIME, ACTS, ENTRY].concat() {
         let refusal = case();
         assert_eq!(refusal.code(), code, "{refusal}");
         for text in [refusal.cause(), refusal.next_action().to_owned()] {
@@ -128,7 +180,7 @@ fn new(change: impl FnOnce(&mut Statement)) -> Refusal {
     new_facts(preservation(), change)
 }
 
-fn new_facts(facts: RequestFacts, change: impl FnOnce(&mut Statement)) -> Refusal {
+pub(crate) fn new_facts(facts: RequestFacts, change: impl FnOnce(&mut Statement)) -> Refusal {
     let mut world = World::founded();
     world.wait(HOUR_MS);
     let mut statement = world.statement("NL/cyber", "RO/cyber", Act::Request(facts));
@@ -137,7 +189,7 @@ fn new_facts(facts: RequestFacts, change: impl FnOnce(&mut Statement)) -> Refusa
 }
 
 /// An act on a request on which these acts were done, changed, and what the rules say to it.
-fn then(
+pub(crate) fn then(
     facts: RequestFacts,
     before: &[(Side, Act)],
     (by, act): (Side, Act),
@@ -149,7 +201,7 @@ fn then(
     world.submit(&statement).unwrap_err()
 }
 
-fn on(facts: RequestFacts, before: &[(Side, Act)]) -> (World, RequestId) {
+pub(crate) fn on(facts: RequestFacts, before: &[(Side, Act)]) -> (World, RequestId) {
     let mut world = World::founded();
     let request = world.request("NL/cyber", "RO/cyber", facts);
     for (by, act) in before {
@@ -159,7 +211,7 @@ fn on(facts: RequestFacts, before: &[(Side, Act)]) -> (World, RequestId) {
     (world, request)
 }
 
-fn yes() -> (Side, Act) {
+pub(crate) fn yes() -> (Side, Act) {
     (Side::Asked, acknowledge(WillAnswer::Yes, START.plus_ms(DAY_MS)))
 }
 
@@ -167,11 +219,11 @@ fn no() -> (Side, Act) {
     (Side::Asked, acknowledge(WillAnswer::No, START.plus_ms(DAY_MS)))
 }
 
-fn outcome(outcome: Outcome) -> (Side, Act) {
+pub(crate) fn outcome(outcome: Outcome) -> (Side, Act) {
     (Side::Asked, determine(outcome))
 }
 
-fn preserved() -> (Side, Act) {
+pub(crate) fn preserved() -> (Side, Act) {
     (Side::Asked, executed(START.plus_ms(61 * DAY_MS)))
 }
 
@@ -179,11 +231,11 @@ fn steps(acts: &[(Side, Act)]) -> Vec<(Side, Act)> {
     acts.to_vec()
 }
 
-fn running() -> Vec<(Side, Act)> {
+pub(crate) fn running() -> Vec<(Side, Act)> {
     steps(&[yes(), outcome(Outcome::Accepted), preserved()])
 }
 
-fn same(_: &mut Statement) {}
+pub(crate) fn same(_: &mut Statement) {}
 
 fn receipt_of(request: RequestId, rejected: Option<Rejection>) -> (Side, Act) {
     let of = MessageId(request.0);
@@ -321,15 +373,41 @@ const WHAT: &[Case] = &[
     ("R-207", || then(preservation(), &[], yes(), |s| s.in_reply_to = None)),
     ("R-208", || then(preservation(), &[], yes(), |s| s.in_reply_to = Some(Hash([8; 32])))),
     ("R-209", || then(advice(), &[], (Side::Asking, Act::RequestExtension), same)),
-    ("R-209", || then(advice(), &[], (Side::Asking, Act::Mla(MlaStep::Sent)), same)),
     ("R-209", || then(advice(), &[yes(), outcome(Outcome::Accepted)], preserved(), same)),
+    ("R-240", || new_facts(facts(RequestType::StopPayment, Urgency::Emergency), same)),
+    ("R-240", || new_facts(facts(RequestType::Preservation, Urgency::Information), same)),
+    ("R-241", || new_facts(facts(RequestType::PartialTrafficDisclosure, Urgency::Expedited), same)),
+    ("R-242", || {
+        let mut world = World::founded();
+        let parent = Some(world.request("NL/cyber", "RO/cyber", advice()));
+        let facts = facts(RequestType::PartialTrafficDisclosure, Urgency::Expedited);
+        let facts = RequestFacts { parent, ..facts };
+        let statement = world.statement("NL/cyber", "RO/cyber", Act::Request(facts));
+        world.submit(&statement).unwrap_err()
+    }),
+    ("R-243", || {
+        then(
+            advice(),
+            &[],
+            (Side::Asking, Act::Mla { step: MlaStep::Sent, carried_by: None }),
+            same,
+        )
+    }),
+    ("R-243", || {
+        let facts = facts(RequestType::CommCheck, Urgency::Expedited);
+        then(facts, &[yes()], outcome(Outcome::Accepted), same)
+    }),
     ("R-210", || {
-        let act = Act::Execute { extent: Extent::ExecutedInPart, preserved_until: None };
+        let act = Act::Execute {
+            extent: Extent::ExecutedInPart,
+            preserved_until: None,
+            mla_demanded: false,
+        };
         then(preservation(), &[yes(), outcome(Outcome::Accepted)], (Side::Asked, act), same)
     }),
     ("R-211", || {
         let preserved_until = Some(START.plus_ms(90 * DAY_MS));
-        let act = Act::Execute { extent: Extent::NoDataHeld, preserved_until };
+        let act = Act::Execute { extent: Extent::NoDataHeld, preserved_until, mla_demanded: false };
         then(preservation(), &[yes()], (Side::Asked, act), same)
     }),
     ("R-212", || {
@@ -417,10 +495,21 @@ const STAGE: &[Case] = &[
         then(preservation(), &before, asks, same)
     }),
     ("R-322", || {
-        let before = [running(), vec![(Side::Asked, Act::Mla(MlaStep::Received))]].concat();
+        let before = [
+            running(),
+            vec![(Side::Asked, Act::Mla { step: MlaStep::Received, carried_by: None })],
+        ]
+        .concat();
         then(preservation(), &before, (Side::Asking, Act::RequestExtension), same)
     }),
-    ("R-330", || then(preservation(), &[], (Side::Asked, Act::Mla(MlaStep::Decided)), same)),
+    ("R-330", || {
+        then(
+            preservation(),
+            &[],
+            (Side::Asked, Act::Mla { step: MlaStep::Decided, carried_by: None }),
+            same,
+        )
+    }),
     ("R-340", || machine(|of| vec![receipt_of(of, None)], |of| receipt_of(of, None))),
     ("R-341", || machine(|of| vec![receipt_of(of, None), retrieval_of(of)], retrieval_of)),
     ("R-342", || machine(|_| vec![], retrieval_of)),

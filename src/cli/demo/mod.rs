@@ -14,9 +14,9 @@ use anyhow::Context as _;
 use play::{Counters, OFFICER, Outcome};
 
 use super::{Common, Exit, Failure};
-use crate::cli::pki::{DevNetwork, Spec, dev_network};
 use crate::config;
 use crate::grpc::counter;
+use crate::pki::{DevNetwork, Spec, dev_network};
 use crate::service::{RunningAgent, RunningRelay};
 use crate::telemetry;
 
@@ -102,7 +102,7 @@ impl Demo {
         if json {
             writeln!(out, "{}", serde_json::to_string_pretty(&summary)?)?;
         } else {
-            print_summary(out, &summary)?;
+            print_summary(out, &summary, self.is_removed(json))?;
         }
         out.flush()?;
         if !self.once {
@@ -112,11 +112,15 @@ impl Demo {
             writeln!(err, "stopping")?;
         }
         network.stop().await?;
-        if self.once && self.directory.is_none() && !json {
-            // Nobody was told to look there later.
+        if self.is_removed(json) {
             std::fs::remove_dir_all(&directory).context("removing the demo's directory")?;
         }
         Ok(summary.ok)
+    }
+
+    /// Nobody is told to look there later.
+    fn is_removed(&self, json: bool) -> bool {
+        self.once && self.directory.is_none() && !json
     }
 
     fn prepare_directory(&self) -> anyhow::Result<PathBuf> {
@@ -242,7 +246,7 @@ async fn stop_requested() -> std::io::Result<()> {
     }
 }
 
-fn print_summary(out: &mut dyn Write, summary: &Summary) -> std::io::Result<()> {
+fn print_summary(out: &mut dyn Write, summary: &Summary, removed: bool) -> std::io::Result<()> {
     writeln!(out, "\nHow it ended:")?;
     for request in &summary.requests {
         writeln!(
@@ -261,10 +265,14 @@ fn print_summary(out: &mut dyn Write, summary: &Summary) -> std::io::Result<()> 
     }
     writeln!(
         out,
-        "\n{} requests, {} acknowledgements, {} records, kept in {}",
+        "\n{} requests, {} acknowledgements, {} records, {}",
         summary.requests.len(),
         summary.acknowledgements.len(),
         summary.records,
-        summary.directory
+        if removed {
+            "removed again; --directory DIR keeps them".to_owned()
+        } else {
+            format!("kept in {}", summary.directory)
+        }
     )
 }

@@ -149,7 +149,15 @@ fn only_its_own_moment(mut message: api::ActRequest) -> api::ActRequest {
             | Act::RequestExtension(_)
             | Act::Withdraw(_)
             | Act::Close(_)
-            | Act::Mla(_),
+            | Act::Mla(_)
+            | Act::Regrade(_)
+            | Act::AnswerConditions(_)
+            | Act::ProvideInformation(_)
+            | Act::DiscloseTraffic(_)
+            | Act::Feedback(_)
+            | Act::RequestUseReport(_)
+            | Act::ReportUse(_)
+            | Act::ReportSecurityIncident(_),
         )
         | None => {
             message.estimated_at_ms = 0;
@@ -260,6 +268,7 @@ fn recorded(outcome: Option<api::StatementOutcome>) -> anyhow::Result<api::State
             let refused = outcome.refused.unwrap_or_default();
             bail!("refused: {} {} ({})", refused.code, refused.reason, refused.cause)
         }
+        api::StatementState::Waiting => bail!("the statement waits for a second officer"),
         api::StatementState::Queued | api::StatementState::Unspecified => {
             bail!("the relay did not confirm the statement in time")
         }
@@ -294,5 +303,13 @@ fn words(act: &api::act_request::Act) -> String {
         Act::Withdraw(_) => "withdrawn".to_owned(),
         Act::Close(_) => "closed".to_owned(),
         Act::Mla(step) => format!("mutual legal assistance: {step}"),
+        Act::Regrade(urgency) => format!("re-graded: {urgency}"),
+        Act::AnswerConditions(answer) => format!("conditions: {answer}"),
+        Act::ProvideInformation(_) => "information provided".to_owned(),
+        Act::DiscloseTraffic(_) => "traffic data disclosed in part".to_owned(),
+        Act::Feedback(_) => "feedback".to_owned(),
+        Act::RequestUseReport(_) => "use report requested".to_owned(),
+        Act::ReportUse(_) => "use reported".to_owned(),
+        Act::ReportSecurityIncident(_) => "security incident reported".to_owned(),
     }
 }

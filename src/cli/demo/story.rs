@@ -199,6 +199,13 @@ fn mail_provider() -> Thread {
         steps: vec![
             acknowledge("YES", "letter by e-mail", 24 * HOUR_MS),
             conditions,
+            Step {
+                side: Side::Requesting,
+                act: Act::AnswerConditions("ACCEPTED".to_owned()),
+                moment_ms: 0,
+                form: Form::ConditionsAnswer(form::ConditionsAnswerForm::default()),
+                then: "DETERMINED",
+            },
             preserved("The mailbox as it stood today"),
         ],
         end: ["EXECUTED", "PRESERVED", "MLA_INTENDED"],

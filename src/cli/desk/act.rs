@@ -8,7 +8,10 @@ use clap::{ArgGroup, Args, Subcommand};
 use self::api::act_request::Act as What;
 use super::super::agent::{Agent, api};
 use super::super::moment::{day_of, end_of, parse_day, parse_moment};
-use super::super::{Exit, Failure, Screen};
+use super::super::{Common, Exit, Failure, Screen};
+use super::after::{Feedback, Incident, UseReport};
+use super::course::{Conditions, Disclose, Regrade};
+use super::executed::Executed;
 use super::fields::in_language;
 use super::outcome;
 use super::send::{message_or_new, repeatable, upper};
@@ -16,7 +19,7 @@ use crate::envelope::words::{MlaStep, Outcome, WillAnswer};
 use crate::units::{DAY_MS, MessageId, Timestamp};
 use crate::wire::detente::form::v1::{
     AcknowledgementForm, Body, ClarificationForm, ClarificationRequestForm, DeterminationForm,
-    ExecutionForm, ExtensionForm, MlaForm, ReasonForm, body::Form,
+    ExtensionForm, MlaForm, ReasonForm, body::Form,
 };
 
 /// An act on a request.
@@ -31,6 +34,12 @@ pub(super) enum Act {
     Withdraw(Withdraw),
     Close(Close),
     Mla(Mla),
+    Regrade(Regrade),
+    Conditions(Conditions),
+    Disclose(Disclose),
+    Feedback(Feedback),
+    UseReport(UseReport),
+    Incident(Incident),
 }
 
 /// What every act takes.
@@ -38,13 +47,20 @@ pub(super) enum Act {
 pub(super) struct On {
     /// The request: its id, or the first 4 or more digits of it.
     #[arg(value_name = "ID")]
-    id: String,
+    pub(super) id: String,
     /// Language of the free texts, BCP 47; left out, English.
     #[arg(long, value_name = "TAG")]
-    language: Option<String>,
+    pub(super) language: Option<String>,
     /// Id of the statement, a UUID: the same command with the same id is sent once.
     #[arg(long, value_name = "UUID")]
-    message_id: Option<MessageId>,
+    pub(super) message_id: Option<MessageId>,
+}
+
+impl On {
+    /// Language of the free texts.
+    pub(super) fn language(&self) -> Option<&str> {
+        self.language.as_deref()
+    }
 }
 
 /// Acknowledge: will it be answered, in what form, by when
@@ -130,7 +146,7 @@ pub(super) struct Determine {
     /// or unable-to-execute.
     #[arg(long, value_parser = parse_outcome)]
     outcome: Outcome,
-    /// Ground of a refusal, Art. 29(4) and (5); mandatory with refused.
+    /// Ground of a refusal; mandatory with refused. A wrong one lists those of the type.
     #[arg(long, value_name = "GROUND")]
     ground: Option<String>,
     /// Why it cannot be executed; mandatory with unable-to-execute.
@@ -151,42 +167,12 @@ pub(super) struct Determine {
     /// What is accepted and what is not; mandatory with partially-accepted.
     #[arg(long, value_name = "TEXT")]
     scope: Option<String>,
-}
-
-/// Say that it has been carried out, or that there are no such data
-#[derive(Debug, Args)]
-#[command(before_help = "Examples:
-  detente desk executed 4f2a --effective-from 2026-11-23T10:15:00+02:00 --custodian-reference H-77
-  detente desk executed 4f2a --extent none --remarks \"no such subscriber\"
-  detente desk executed 4f2a --answer \"Art. 12 of the Act applies\"      (advice, information)")]
-pub(super) struct Executed {
-    #[command(flatten)]
-    on: On,
-    /// How far: full, part or none (there are no such data).
-    #[arg(long, default_value = "full", value_parser = ["full", "part", "none"])]
-    extent: String,
-    /// When preservation took effect at the custodian, RFC 3339 with offset: the clock runs from
-    /// here.
-    #[arg(long, value_name = "WHEN")]
-    effective_from: Option<String>,
-    /// Until which day data are preserved, as 2027-01-31, in UTC; left out, this nation's minimum.
-    #[arg(long, value_name = "DAY")]
-    until: Option<String>,
-    /// What was preserved.
-    #[arg(long, value_name = "TEXT")]
-    scope: Option<String>,
-    /// The custodian's reference.
-    #[arg(long, value_name = "TEXT")]
-    custodian_reference: Option<String>,
-    /// The answer, to a request for information or advice.
-    #[arg(long, value_name = "TEXT")]
-    answer: Option<String>,
-    /// Remarks; mandatory with part and none.
-    #[arg(long, value_name = "TEXT")]
-    remarks: Option<String>,
-    /// Preservation will not ensure availability, or would threaten confidentiality, Art. 29(6).
-    #[arg(long, value_name = "TEXT")]
-    early_warning: Option<String>,
+    /// Emergency disclosure: a request for mutual assistance has to follow, SAP Art. 9(5).
+    #[arg(long)]
+    mla_required: bool,
+    /// By which day it has to follow, as 2027-01-31.
+    #[arg(long, value_name = "DAY", requires = "mla_required")]
+    mla_required_by: Option<String>,
 }
 
 /// Ask for a longer preservation, or confirm one
@@ -263,6 +249,10 @@ pub(super) struct Mla {
     /// Its reference.
     #[arg(long, value_name = "TEXT")]
     reference: String,
+    /// The request that carries it, where it travels over this network: its id, or the first 4 or
+    /// more digits of it.
+    #[arg(long, value_name = "ID")]
+    carried_by: Option<String>,
     /// The central authority concerned.
     #[arg(long, value_name = "TEXT")]
     central_authority: Option<String>,
@@ -276,6 +266,7 @@ impl Act {
         self,
         agent: &mut Agent,
         officer: String,
+        common: &Common,
         screen: &mut Screen,
         now: Timestamp,
     ) -> Result<Exit, Failure> {
@@ -283,8 +274,10 @@ impl Act {
         let request = agent.resolve(id).await?;
         let message = message_or_new(*message_id)?;
         let case = match &self {
-            // Which side this desk is on, and until when data are preserved now.
-            Self::Extend(_) => Some(agent.case(officer.clone(), request, true).await?),
+            // Which side this desk is on, until when data are preserved now, what was asked for.
+            Self::Extend(_) | Self::Executed(Executed { form: Some(_), .. }) => {
+                Some(agent.case(officer.clone(), request, true).await?)
+            }
             Self::Ack(_)
             | Self::Estimate(_)
             | Self::Clarify(_)
@@ -292,13 +285,24 @@ impl Act {
             | Self::Executed(_)
             | Self::Withdraw(_)
             | Self::Close(_)
-            | Self::Mla(_) => None,
+            | Self::Mla(_)
+            | Self::Regrade(_)
+            | Self::Conditions(_)
+            | Self::Disclose(_)
+            | Self::Feedback(_)
+            | Self::UseReport(_)
+            | Self::Incident(_) => None,
         };
+        let mut carrier = Vec::new();
+        if let Self::Mla(Mla { carried_by: Some(text), .. }) = &self {
+            carrier = agent.resolve(text).await?.0.to_vec();
+        }
         let act = api::ActRequest {
             officer,
             request_id: request.0.to_vec(),
             message_id: message.0.to_vec(),
-            ..self.request(case.as_ref(), now)?
+            mla_request_id: carrier,
+            ..self.request(case.as_ref(), common, screen, now)?
         };
         let answer = agent.act(act).await.map_err(|failure| repeatable(failure, message))?;
         outcome::show(&answer, screen, |id| format!("detente desk show {id}"))
@@ -315,17 +319,29 @@ impl Act {
             Self::Withdraw(withdraw) => &withdraw.on,
             Self::Close(close) => &close.on,
             Self::Mla(mla) => &mla.on,
+            Self::Regrade(regrade) => &regrade.on,
+            Self::Conditions(conditions) => &conditions.on,
+            Self::Disclose(disclose) => &disclose.on,
+            Self::Feedback(feedback) => &feedback.on,
+            Self::UseReport(report) => &report.on,
+            Self::Incident(incident) => &incident.on,
         }
     }
 
     /// The act and its form; officer, request and message id are for the caller.
-    fn request(self, case: Option<&api::Case>, now: Timestamp) -> Result<api::ActRequest, Failure> {
+    fn request(
+        self,
+        case: Option<&api::Case>,
+        common: &Common,
+        screen: &mut Screen,
+        now: Timestamp,
+    ) -> Result<api::ActRequest, Failure> {
         match self {
             Self::Ack(ack) => ack.request(now),
             Self::Estimate(estimate) => estimate.request(now),
             Self::Clarify(clarify) => Ok(clarify.request()),
             Self::Determine(determine) => determine.request(now),
-            Self::Executed(executed) => executed.request(),
+            Self::Executed(executed) => executed.request(case, common, screen),
             Self::Extend(extend) => extend.request(case, now),
             Self::Withdraw(Withdraw { on, reason }) => {
                 let reason = in_language(Some(reason), on.language.as_deref());
@@ -336,6 +352,12 @@ impl Act {
                 Ok(act(What::Close(true), Form::Reason(ReasonForm { reason })))
             }
             Self::Mla(mla) => Ok(mla.request()),
+            Self::Regrade(regrade) => Ok(regrade.request()),
+            Self::Conditions(conditions) => Ok(conditions.request()),
+            Self::Disclose(disclose) => Ok(disclose.request()),
+            Self::Feedback(feedback) => Ok(feedback.request()),
+            Self::UseReport(report) => Ok(report.request()),
+            Self::Incident(incident) => Ok(incident.request()),
         }
     }
 }
@@ -393,6 +415,8 @@ impl Determine {
             conditions: self.condition,
             redirect_to: self.redirect_to.unwrap_or_default(),
             scope: in_language(self.scope, language),
+            mla_required: self.mla_required,
+            mla_required_by: self.mla_required_by.unwrap_or_default(),
         };
         let review_at_ms = match &self.review_at {
             Some(text) => moment("--review-at", text, now)?,
@@ -400,31 +424,6 @@ impl Determine {
         };
         let what = What::Determine(self.outcome.to_string());
         Ok(api::ActRequest { review_at_ms, ..act(what, Form::Determination(form)) })
-    }
-}
-
-impl Executed {
-    fn request(self) -> Result<api::ActRequest, Failure> {
-        let language = self.on.language.as_deref();
-        let extent = match self.extent.as_str() {
-            "none" => "NO_DATA_HELD",
-            "part" => "EXECUTED_IN_PART",
-            _ => "EXECUTED",
-        };
-        let preserved_until_ms = match &self.until {
-            Some(text) => last_ms("--until", text)?,
-            None => 0,
-        };
-        let form = ExecutionForm {
-            effective_from: self.effective_from.unwrap_or_default(),
-            scope: in_language(self.scope, language),
-            custodian_reference: self.custodian_reference.unwrap_or_default(),
-            answer: in_language(self.answer, language),
-            remarks: in_language(self.remarks, language),
-            early_warning: in_language(self.early_warning, language),
-        };
-        let what = What::Execute(extent.to_owned());
-        Ok(api::ActRequest { preserved_until_ms, ..act(what, Form::Execution(form)) })
     }
 }
 
@@ -468,7 +467,8 @@ impl Mla {
     }
 }
 
-fn act(what: What, form: Form) -> api::ActRequest {
+/// An act with its form.
+pub(super) fn act(what: What, form: Form) -> api::ActRequest {
     let body = Some(Body { form: Some(form) });
     api::ActRequest { act: Some(what), body, ..api::ActRequest::default() }
 }
@@ -478,7 +478,8 @@ fn moment(flag: &str, text: &str, now: Timestamp) -> Result<i64, Failure> {
     parse_moment(text, now).map(|moment| moment.0).map_err(refuse)
 }
 
-fn last_ms(flag: &str, text: &str) -> Result<i64, Failure> {
+/// The last moment of a day.
+pub(super) fn last_ms(flag: &str, text: &str) -> Result<i64, Failure> {
     let refuse = |why| Failure::value(flag, why, "correct the flag");
     parse_day(text).map(|day| end_of(day).0).map_err(refuse)
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::super::relay::watch;
-use super::super::signal::{self, Hangups};
+use super::super::signal::{self, Hangups, Stops};
 use super::super::{Exit, Failure, Screen, start};
 use crate::config;
 use crate::service::RunningAgent;
@@ -17,14 +17,14 @@ use crate::service::RunningAgent;
 pub(super) fn run(file: &Path, screen: &mut Screen) -> Result<Exit, Failure> {
     let config = config::Desk::read(file)?;
     start::logs(&config.log)?;
-    start::runtime()?.block_on(serve(&config, screen))
+    start::runtime()?.block_on(serve(&config, file, screen))
 }
 
-async fn serve(config: &config::Desk, screen: &mut Screen) -> Result<Exit, Failure> {
-    let mut hangups = Hangups::new();
+async fn serve(config: &config::Desk, file: &Path, screen: &mut Screen) -> Result<Exit, Failure> {
+    let (mut hangups, mut stops) = (Hangups::new(), Stops::new());
     let mut agent = tokio::select! {
         started = Box::pin(RunningAgent::start(config)) => started.map_err(start::failure)?,
-        _stop = signal::stop_requested() => return Ok(Exit::Success),
+        _stop = stops.next() => return Ok(Exit::Success),
     };
     let (desk, socket) = (agent.desk().to_string(), agent.socket().display().to_string());
     if screen.is_json() {
@@ -38,17 +38,20 @@ async fn serve(config: &config::Desk, screen: &mut Screen) -> Result<Exit, Failu
     let failed = loop {
         tokio::select! {
             ended = agent.failed() => break ended.err(),
-            which = signal::stop_requested() => {
+            which = stops.next() => {
                 tracing::info!(signal = which, "stopping");
                 break None;
             }
-            () = hangups.next() => agent.reload(),
+            () = hangups.next() => agent.reload_from(file).await,
             // An agent without a relay is alive: it keeps what officers say.
             () = watch(|| true) => {}
         }
     };
     signal::tell_stopping();
-    let stopped = agent.stop().await;
+    let stopped = tokio::select! {
+        stopped = agent.stop() => stopped,
+        which = stops.next() => return Err(start::impatient(which)),
+    };
     match failed.map_or(stopped, Err) {
         Ok(()) => Ok(Exit::Success),
         Err(error) => {

@@ -51,6 +51,10 @@ impl Show {
             screen.text(&page(&case, &zones, now, screen.pen()))?;
         }
         let id = id.to_string();
+        if let Some(to_do) = case.to_do.first() {
+            screen.message(&format!("next: {}", next_for(to_do, &id)));
+            return Ok(Exit::Success);
+        }
         match (case.direction.as_str(), case.acknowledged_ms) {
             ("in", 0) if !self.peek => screen.message(&format!(
                 "next: detente desk ack {} --will yes --form \"report by e-mail\" --by +8h",
@@ -90,7 +94,7 @@ fn page(case: &api::Case, zones: &Zones, now: Timestamp, pen: Pen) -> String {
     let facts = [
         ("request", request_id(&case.request_id)),
         ("case", case_id(&case.case_id)),
-        ("handling", case.handling.clone()),
+        ("handling", stage(case)),
         ("transport", case.transport.clone()),
         ("measure", case.measure.clone()),
         ("follow-up", case.follow_up.clone()),
@@ -100,8 +104,12 @@ fn page(case: &api::Case, zones: &Zones, now: Timestamp, pen: Pen) -> String {
         ("estimated", due(case.estimated_ms)),
         ("preserved until", due(case.preserved_until_ms)),
     ];
-    for (label, value) in facts {
+    let beside = beside(case, &due);
+    for (label, value) in facts.into_iter().chain(beside) {
         text.push_str(&labelled(pen, 2, label, &value));
+    }
+    for remark in &case.remarks {
+        text.push_str(&labelled(pen, 2, &pen.write(Ink::Yellow, "remark"), remark));
     }
     for entry in &case.entries {
         text.push('\n');
@@ -110,14 +118,48 @@ fn page(case: &api::Case, zones: &Zones, now: Timestamp, pen: Pen) -> String {
     text
 }
 
+/// What is there only sometimes.
+fn beside(
+    case: &api::Case,
+    due: &dyn Fn(i64) -> String,
+) -> impl Iterator<Item = (&'static str, String)> {
+    let id = |id: &[u8]| if id.is_empty() { String::new() } else { request_id(id) };
+    let regraded = format!("stated {}, re-graded {} times", case.stated_urgency, case.regraded);
+    let said = |holds: bool, text: String| if holds { text } else { String::new() };
+    let not_none = |word: &str| said(word != "NONE", word.to_owned());
+    let all = [
+        ("to do", case.to_do.join(", ")),
+        ("urgency", said(case.regraded > 0, regraded)),
+        ("conditions", not_none(&case.conditions)),
+        ("embargo ends", said(case.embargo_until_ms != 0, due(case.embargo_until_ms))),
+        ("follows from", id(&case.parent_request_id)),
+        ("mutual assistance by", id(&case.mla_request_id)),
+        ("use report", not_none(&case.use_report)),
+        ("feedback", said(case.feedback, "given".to_owned())),
+        ("security incidents", said(case.incidents > 0, case.incidents.to_string())),
+    ];
+    all.into_iter().filter(|(_, value)| !value.is_empty())
+}
+
+/// The handling, with where its conditions stand.
+pub(super) fn stage(case: &api::Case) -> String {
+    match case.conditions.as_str() {
+        "" | "NONE" => case.handling.clone(),
+        conditions => format!("{} (conditions {conditions})", case.handling),
+    }
+}
+
 fn entry_text(entry: &api::CaseEntry, both: &dyn Fn(i64) -> String, pen: Pen) -> String {
     let who = match (entry.from.as_str(), entry.officer.as_str()) {
         ("", _) => "relay".to_owned(),
         (desk, "") => format!("{desk} (machine)"),
         (desk, officer) => format!("{desk}/{officer}"),
     };
-    let place =
-        if entry.recorded { format!("#{}", entry.index) } else { "not yet recorded".into() };
+    let place = match (entry.recorded, entry.own) {
+        (true, _) => format!("#{}", entry.index),
+        (false, true) => "at this desk only".to_owned(),
+        (false, false) => "not yet recorded".to_owned(),
+    };
     let mut text = format!(
         "{}  {}  {}  {}\n",
         pen.write(Ink::Faint, &place),
@@ -125,7 +167,13 @@ fn entry_text(entry: &api::CaseEntry, both: &dyn Fn(i64) -> String, pen: Pen) ->
         pen.write(Ink::Plain, &who),
         pen.write(Ink::Faint, &both(entry.time_ms)),
     );
-    for (label, value) in [("facts", &entry.facts), ("evidence", &entry.transport)] {
+    let lone = if entry.alone { "by a lone officer, without a second one" } else { "" };
+    let approved = match entry.approved_by.as_str() {
+        "" => lone.to_owned(),
+        second => format!("by {}/{second}", entry.from),
+    };
+    let beside = [("facts", &entry.facts), ("approved", &approved), ("evidence", &entry.transport)];
+    for (label, value) in beside {
         if !value.is_empty() {
             text.push_str(&labelled(pen, 4, label, value));
         }
@@ -170,7 +218,7 @@ pub(super) fn marks(case: &api::Case) -> String {
 }
 
 /// How an urgency looks; the word itself is always there.
-pub(super) fn urgency_ink(urgency: &str) -> Ink {
+pub(in crate::cli) fn urgency_ink(urgency: &str) -> Ink {
     match urgency {
         "EMERGENCY" => Ink::Red,
         "URGENT" => Ink::Yellow,
@@ -200,7 +248,40 @@ pub(super) fn case_json(case: &api::Case) -> Value {
         "acknowledged": moment_json(case.acknowledged_ms),
         "estimated": moment_json(case.estimated_ms),
         "preserved_until": moment_json(case.preserved_until_ms),
+        "stated_urgency": case.stated_urgency,
+        "regraded": case.regraded,
+        "conditions": case.conditions,
+        "prior_conditions": case.prior_conditions,
+        "embargo_until": moment_json(case.embargo_until_ms),
+        "parent_request_id": optional_id(&case.parent_request_id),
+        "mla_request_id": optional_id(&case.mla_request_id),
+        "use_report": case.use_report,
+        "feedback": case.feedback,
+        "incidents": case.incidents,
+        "to_do": case.to_do,
+        "remarks": case.remarks,
     })
+}
+
+fn optional_id(id: &[u8]) -> Option<String> {
+    (!id.is_empty()).then(|| request_id(id))
+}
+
+/// What to type for the first thing that this desk owes.
+fn next_for(to_do: &str, id: &str) -> String {
+    let id = short(id);
+    match to_do {
+        "ANSWER_CONDITIONS" => format!("detente desk conditions {id} --accept"),
+        "PROVIDE_INFORMATION" => format!("detente desk provide {id} --form information.toml"),
+        "DETERMINE_AGAIN" => format!("detente desk determine {id} --outcome accepted"),
+        "SEND_MLA" => format!("detente desk mla {id} --sent --reference REFERENCE"),
+        "REPORT_USE" => format!("detente desk use-report {id} --answer \"...\""),
+        "APPROVE" => format!("detente desk approvals {id}"),
+        "GIVE_FEEDBACK" => {
+            format!("detente desk feedback {id} --outcome \"...\" --usefulness useful")
+        }
+        _newer => format!("detente desk show {id}"),
+    }
 }
 
 /// One thing that happened, for programs.
@@ -217,6 +298,9 @@ pub(super) fn entry_json(entry: &api::CaseEntry) -> Value {
         "sealed": (!entry.sealed.is_empty()).then_some(&entry.sealed),
         "refused": entry.refused.as_ref().map(refusal_json),
         "transport": (!entry.transport.is_empty()).then_some(&entry.transport),
+        "approved_by": (!entry.approved_by.is_empty()).then_some(&entry.approved_by),
+        "alone": entry.alone,
+        "own": entry.own,
     })
 }
 

@@ -1,15 +1,18 @@
 //! The fields of a request's form as flags.
 //!
 //! Not for whether they say enough: the agent checks that with the same library as the desk that
-//! receives it. Flags describe one set of data; a form in TOML can describe several.
+//! receives it. Flags describe one set of data; a form in TOML can describe several. Only types
+//! with a short form have flags; the others are filled in.
 
 use clap::Args;
 
 use super::super::Failure;
+use super::send::upper;
 use crate::envelope::words::RequestType;
 use crate::wire::detente::form::v1::{
-    Body, Contact, DataSought, Identifier, InformationForm, Period, PreservationForm, Text,
-    body::Form,
+    Body, CommCheckForm, Contact, DataSought, Identifier, InformationForm, Period,
+    PreservationExtensionForm, PreservationForm, PriorConditionsForm, SpontaneousInformationForm,
+    Text, body::Form,
 };
 
 /// The form, field by field.
@@ -111,93 +114,199 @@ pub(super) struct Fields {
     /// Days asked for; left out, the requested party's own minimum.
     #[arg(long)]
     days: Option<u32>,
-    /// Reference of an earlier request that this extends.
+    /// Reference of an earlier request that this extends; mandatory with PRESERVATION_EXTENSION.
     #[arg(long)]
     previous_reference: Option<String>,
+    /// Extension: until which day data should be preserved, as 2027-03-31.
+    #[arg(long, value_name = "DAY")]
+    wished_until: Option<String>,
+    /// Extension: why it takes longer.
+    #[arg(long)]
+    reasons: Option<String>,
     /// Also partial disclosure of traffic data, Art. 30.
     #[arg(long)]
     partial_disclosure: bool,
     /// Handling code: H0 to H3.
     #[arg(long)]
     handling_code: Option<String>,
-    /// Advice or legal information: subject, in one line.
+    /// Advice, legal or spontaneous information: subject, in one line.
     #[arg(long)]
     subject: Option<String>,
     /// Advice or legal information: the question.
     #[arg(long)]
     question: Option<String>,
-    /// Advice or legal information: RED, AMBER, AMBER+STRICT, GREEN or CLEAR.
+    /// Spontaneous information: the information, Art. 26.
+    #[arg(long)]
+    information: Option<String>,
+    /// Advice, legal or spontaneous information: RED, AMBER, AMBER+STRICT, GREEN or CLEAR.
     #[arg(long)]
     tlp: Option<String>,
+    /// Communication check: ACKNOWLEDGEMENT, FALLBACK or CALL_BACK.
+    #[arg(long)]
+    level: Option<String>,
+    /// Communication check: what to do beyond acknowledging it.
+    #[arg(long)]
+    instructions: Option<String>,
+    /// Communication check: it was announced.
+    #[arg(long)]
+    announced: bool,
     /// Language of the free texts, BCP 47; left out, English.
     #[arg(long)]
     language: Option<String>,
 }
 
+/// Flags that only some forms have: the others are in every form.
+const PRESERVATION: &[&str] = &[
+    "--offence",
+    "--legal-provisions",
+    "--facts",
+    "--data",
+    "--category",
+    "--identifier",
+    "--period-from",
+    "--period-until",
+    "--relationship",
+    "--custodian",
+    "--location",
+    "--necessity",
+    "--mla-intended",
+    "--mla-expected",
+    "--confidential",
+    "--no-user-notification",
+    "--days",
+    "--previous-reference",
+    "--partial-disclosure",
+    "--handling-code",
+    "--confirm-organisation",
+    "--confirm-name",
+    "--confirm-telephone",
+    "--confirm-email",
+];
+const EXTENSION: &[&str] = &[
+    "--previous-reference",
+    "--wished-until",
+    "--reasons",
+    "--custodian",
+    "--mla-intended",
+    "--mla-expected",
+    "--confidential",
+    "--no-user-notification",
+    "--handling-code",
+    "--confirm-organisation",
+    "--confirm-name",
+    "--confirm-telephone",
+    "--confirm-email",
+];
+const INFORMATION: &[&str] = &["--subject", "--question", "--tlp"];
+const SPONTANEOUS: &[&str] = &[
+    "--subject",
+    "--information",
+    "--offence",
+    "--identifier",
+    "--confidential",
+    "--handling-code",
+    "--tlp",
+];
+const COMM_CHECK: &[&str] = &["--level", "--instructions", "--announced"];
+
 impl Fields {
     /// The form of a request of type `kind`.
     pub(super) fn body(self, kind: RequestType) -> Result<Body, Failure> {
-        let stray = self.stray(kind);
-        if let Some(flag) = stray {
+        let (flags, fill): (_, fn(Self) -> Form) = match kind {
+            RequestType::Preservation => (PRESERVATION, |it| Form::Preservation(it.preservation())),
+            RequestType::PreservationExtension => {
+                (EXTENSION, |it| Form::PreservationExtension(Box::new(it.extension())))
+            }
+            RequestType::TechnicalAdvice | RequestType::LegalInformation => {
+                (INFORMATION, |it| Form::Information(it.information()))
+            }
+            RequestType::SpontaneousInformation => {
+                (SPONTANEOUS, |it| Form::SpontaneousInformation(Box::new(it.spontaneous())))
+            }
+            RequestType::CommCheck => (COMM_CHECK, |it| Form::CommCheck(Box::new(it.comm_check()))),
+            RequestType::PartialTrafficDisclosure
+            | RequestType::SubscriberInfo
+            | RequestType::StoredDataMla
+            | RequestType::EmergencyDisclosure
+            | RequestType::EmergencyMla
+            | RequestType::LocateSuspect
+            | RequestType::StopPayment
+            | RequestType::IctIncidentClarification => {
+                let next = format!("detente desk form {kind} > form.toml; then --form form.toml");
+                let why = format!("the form of a {kind} is too long for flags");
+                return Err(Failure::value("--form", why, next));
+            }
+        };
+        let given = self.given();
+        if let Some(flag) = given.into_iter().find(|flag| !flags.contains(flag)) {
             let why = format!("a {kind} has no such field");
             return Err(Failure::value(flag, why, "leave the flag out, or correct --type"));
         }
-        let form = match kind {
-            RequestType::Preservation => Form::Preservation(self.preservation()),
-            RequestType::TechnicalAdvice | RequestType::LegalInformation => {
-                Form::Information(self.information())
-            }
-        };
-        Ok(Body { form: Some(form) })
+        Ok(Body { form: Some(fill(self)) })
     }
 
-    /// A flag that is there though the form of this type has no such field.
-    fn stray(&self, kind: RequestType) -> Option<&'static str> {
-        let given = match kind {
-            RequestType::Preservation => vec![
-                ("--subject", self.subject.is_some()),
-                ("--question", self.question.is_some()),
-                ("--tlp", self.tlp.is_some()),
-            ],
-            RequestType::TechnicalAdvice | RequestType::LegalInformation => vec![
-                ("--offence", self.offence.is_some()),
-                ("--legal-provisions", self.legal_provisions.is_some()),
-                ("--facts", self.facts.is_some()),
-                ("--data", self.data.is_some()),
-                ("--category", !self.category.is_empty()),
-                ("--identifier", !self.identifier.is_empty()),
-                ("--period-from", self.period_from.is_some()),
-                ("--period-until", self.period_until.is_some()),
-                ("--relationship", self.relationship.is_some()),
-                ("--custodian", self.custodian.is_some()),
-                ("--location", self.location.is_some()),
-                ("--necessity", self.necessity.is_some()),
-                ("--mla-intended", self.mla_intended),
-                ("--mla-expected", self.mla_expected.is_some()),
-                ("--confidential", self.confidential),
-                ("--no-user-notification", self.no_user_notification),
-                ("--days", self.days.is_some()),
-                ("--previous-reference", self.previous_reference.is_some()),
-                ("--partial-disclosure", self.partial_disclosure),
-                ("--handling-code", self.handling_code.is_some()),
-                ("--confirm-organisation", self.confirm_organisation.is_some()),
-                ("--confirm-name", self.confirm_name.is_some()),
-                ("--confirm-telephone", self.confirm_telephone.is_some()),
-                ("--confirm-email", self.confirm_email.is_some()),
-            ],
+    /// The form of information that is offered under conditions.
+    pub(super) fn prior_conditions(self, conditions: Vec<String>) -> Result<Body, Failure> {
+        const FLAGS: &[&str] = &["--subject", "--handling-code"];
+        if let Some(flag) = self.given().into_iter().find(|flag| !FLAGS.contains(flag)) {
+            let why =
+                "it belongs to the information, which follows once the conditions are accepted";
+            return Err(Failure::value(flag, why, "leave the flag out"));
+        }
+        let form = PriorConditionsForm {
+            authority: self.authority(),
+            urgency_grounds: in_language(self.urgency_grounds, self.language.as_deref()),
+            reference: self.reference.unwrap_or_default(),
+            subject: self.subject.unwrap_or_default(),
+            conditions,
+            handling_code: self.handling_code.unwrap_or_default(),
         };
-        given.into_iter().find(|(_, given)| *given).map(|(flag, _)| flag)
+        Ok(Body { form: Some(Form::PriorConditions(form)) })
+    }
+
+    /// The flags that are there, without those that every form has.
+    fn given(&self) -> Vec<&'static str> {
+        let flags = [
+            ("--offence", self.offence.is_some()),
+            ("--legal-provisions", self.legal_provisions.is_some()),
+            ("--facts", self.facts.is_some()),
+            ("--data", self.data.is_some()),
+            ("--category", !self.category.is_empty()),
+            ("--identifier", !self.identifier.is_empty()),
+            ("--period-from", self.period_from.is_some()),
+            ("--period-until", self.period_until.is_some()),
+            ("--relationship", self.relationship.is_some()),
+            ("--custodian", self.custodian.is_some()),
+            ("--location", self.location.is_some()),
+            ("--necessity", self.necessity.is_some()),
+            ("--mla-intended", self.mla_intended),
+            ("--mla-expected", self.mla_expected.is_some()),
+            ("--confidential", self.confidential),
+            ("--no-user-notification", self.no_user_notification),
+            ("--days", self.days.is_some()),
+            ("--previous-reference", self.previous_reference.is_some()),
+            ("--wished-until", self.wished_until.is_some()),
+            ("--reasons", self.reasons.is_some()),
+            ("--partial-disclosure", self.partial_disclosure),
+            ("--handling-code", self.handling_code.is_some()),
+            ("--confirm-organisation", self.confirm_organisation.is_some()),
+            ("--confirm-name", self.confirm_name.is_some()),
+            ("--confirm-telephone", self.confirm_telephone.is_some()),
+            ("--confirm-email", self.confirm_email.is_some()),
+            ("--subject", self.subject.is_some()),
+            ("--question", self.question.is_some()),
+            ("--information", self.information.is_some()),
+            ("--tlp", self.tlp.is_some()),
+            ("--level", self.level.is_some()),
+            ("--instructions", self.instructions.is_some()),
+            ("--announced", self.announced),
+        ];
+        flags.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag).collect()
     }
 
     fn preservation(self) -> PreservationForm {
         let authority = self.authority();
-        let confirmation_contact = filled(Contact {
-            organisation: self.confirm_organisation.unwrap_or_default(),
-            name: self.confirm_name.unwrap_or_default(),
-            telephone: self.confirm_telephone.unwrap_or_default(),
-            email: self.confirm_email.unwrap_or_default(),
-            ..Contact::default()
-        });
+        let confirmation_contact = self.confirmation();
         let text = |text: Option<String>| in_language(text, self.language.as_deref());
         let data = filled(DataSought {
             description: self.data.unwrap_or_default(),
@@ -246,6 +355,69 @@ impl Fields {
         }
     }
 
+    fn extension(self) -> PreservationExtensionForm {
+        let (authority, confirmation_contact) = (self.authority(), self.confirmation());
+        let text = |text: Option<String>| in_language(text, self.language.as_deref());
+        PreservationExtensionForm {
+            reference: self.reference.unwrap_or_default(),
+            authority,
+            confirmation_contact,
+            previous_reference: self.previous_reference.unwrap_or_default(),
+            wished_until: self.wished_until.unwrap_or_default(),
+            reasons: text(self.reasons),
+            mla_intended: self.mla_intended,
+            mla_expected: self.mla_expected.unwrap_or_default(),
+            custodian: self.custodian.unwrap_or_default(),
+            urgency_grounds: text(self.urgency_grounds),
+            confidential: self.confidential,
+            no_user_notification: self.no_user_notification,
+            handling_code: self.handling_code.unwrap_or_default(),
+            ..PreservationExtensionForm::default()
+        }
+    }
+
+    fn spontaneous(self) -> SpontaneousInformationForm {
+        let authority = self.authority();
+        let text = |text: Option<String>| in_language(text, self.language.as_deref());
+        SpontaneousInformationForm {
+            reference: self.reference.unwrap_or_default(),
+            authority,
+            subject: self.subject.unwrap_or_default(),
+            information: text(self.information),
+            offence: self.offence.unwrap_or_default(),
+            identifiers: self.identifier,
+            urgency_grounds: text(self.urgency_grounds),
+            confidential: self.confidential,
+            handling_code: self.handling_code.unwrap_or_default(),
+            tlp: self.tlp.unwrap_or_default(),
+            ..SpontaneousInformationForm::default()
+        }
+    }
+
+    fn comm_check(self) -> CommCheckForm {
+        let authority = self.authority();
+        let text = |text: Option<String>| in_language(text, self.language.as_deref());
+        CommCheckForm {
+            reference: self.reference.unwrap_or_default(),
+            authority,
+            level: self.level.as_deref().map(upper).unwrap_or_default(),
+            instructions: text(self.instructions),
+            announced: self.announced,
+            urgency_grounds: text(self.urgency_grounds),
+        }
+    }
+
+    fn confirmation(&self) -> Option<Contact> {
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        filled(Contact {
+            organisation: text(&self.confirm_organisation),
+            name: text(&self.confirm_name),
+            telephone: text(&self.confirm_telephone),
+            email: text(&self.confirm_email),
+            ..Contact::default()
+        })
+    }
+
     fn authority(&self) -> Option<Contact> {
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
         filled(Contact {
@@ -269,11 +441,11 @@ pub(super) fn in_language(text: Option<String>, language: Option<&str>) -> Optio
 }
 
 /// Nothing when no field is filled in.
-fn filled<T: Default + PartialEq>(message: T) -> Option<T> {
+pub(super) fn filled<T: Default + PartialEq>(message: T) -> Option<T> {
     (message != T::default()).then_some(message)
 }
 
-fn parse_identifier(text: &str) -> Result<Identifier, String> {
+pub(super) fn parse_identifier(text: &str) -> Result<Identifier, String> {
     let (kind, rest) = text
         .split_once('=')
         .filter(|(kind, value)| !kind.is_empty() && !value.is_empty())

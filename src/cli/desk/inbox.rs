@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use super::super::agent::{Agent, api, failure_of};
 use super::super::moment::{render_due, render_local, render_rfc3339, render_span, render_utc};
 use super::super::{Exit, Failure, Ink, Pen, Screen};
-use super::case::{case_json, entry_json, marks, urgency_ink};
+use super::case::{case_json, entry_json, marks, stage, urgency_ink};
 use super::outcome::{request_id, short};
-use super::{here, now};
+use super::{here, now, settle};
 use crate::units::{MINUTE_MS, Timestamp};
 
 /// What `--follow` looks back, so that what came between the table and the stream is not missed.
@@ -58,6 +58,7 @@ impl Inbox {
         screen: &mut Screen,
     ) -> Result<Exit, Failure> {
         let start = now();
+        settle::remind(&agent.status().await?.alarms, screen);
         if self.from.is_none() {
             let count = usize::try_from(self.limit).unwrap_or(usize::MAX);
             let cases = agent.cases(self.direction(), self.open, count).await?;
@@ -156,7 +157,8 @@ impl Inbox {
 
 /// What waits for whom, a line for each request.
 fn table(cases: &[api::Case], now: Timestamp, pen: Pen) -> String {
-    let heading = ["ID", "", "URGENCY", "FROM", "TO", "TYPE", "STAGE", "AGE", "DUE", "SINCE"];
+    let heading =
+        ["ID", "", "URGENCY", "FROM", "TO", "TYPE", "STAGE", "AGE", "DUE", "TO DO", "SINCE"];
     let row = |case: &api::Case| {
         let since_ms = if case.submitted_ms == 0 { case.created_ms } else { case.submitted_ms };
         let local = render_local(since_ms, &here()).unwrap_or_default();
@@ -169,9 +171,10 @@ fn table(cases: &[api::Case], now: Timestamp, pen: Pen) -> String {
             (Ink::Plain, case.from.clone()),
             (Ink::Plain, case.to.clone()),
             (Ink::Plain, case.r#type.clone()),
-            (Ink::Plain, case.handling.clone()),
+            (Ink::Plain, stage(case)),
             (Ink::Plain, render_span(now.since_ms(Timestamp(since_ms)))),
             (if late { Ink::Red } else { Ink::Plain }, render_due(due_ms, now)),
+            (Ink::Yellow, case.to_do.join(" ")),
             (Ink::Faint, format!("{} ({local})", render_utc(since_ms))),
         ]
     };

@@ -3,13 +3,26 @@
 //! Not for keys or cases: an officer's command never opens the agent's files.
 
 mod act;
+mod after;
 mod agent;
+mod approve;
 mod case;
 mod contacts;
+mod course;
+mod directory;
+mod evidence;
+mod executed;
 mod fields;
 mod inbox;
+mod many;
 mod outcome;
+mod proofs;
+mod received;
+mod reconcile;
 mod send;
+mod settle;
+mod tree;
+mod times;
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -17,6 +30,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::{Args, Subcommand};
 use jiff::tz::TimeZone;
 
+pub(super) use self::case::urgency_ink;
 use super::agent::Agent;
 use super::{Common, Exit, Failure, Screen};
 use crate::config;
@@ -40,6 +54,9 @@ use crate::units::Timestamp;
 pub(super) struct Desk {
     #[command(flatten)]
     counter: Counter,
+    /// Print a commented configuration with every key and its default, and do nothing else.
+    #[arg(long)]
+    print_defaults: bool,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -69,16 +86,32 @@ enum Command {
     Form(send::Form),
     Inbox(inbox::Inbox),
     Show(case::Show),
+    #[command(name = "case")]
+    CaseTree(tree::CaseTree),
+    Proofs(proofs::Proofs),
+    Received(received::Received),
+    Evidence(evidence::Evidence),
+    Provide(Box<course::Provide>),
     #[command(flatten)]
     Act(Box<act::Act>),
-    Directory(contacts::Directory),
+    Approvals(approve::Approvals),
+    Approve(approve::Approve),
+    Decline(approve::Decline),
+    Directory(Box<directory::Directory>),
     Status(contacts::Status),
+    Settle(settle::Settle),
+    Times(Box<times::Times>),
+    Overdue(times::Overdue),
+    Reconcile(reconcile::Reconcile),
 }
 
 impl Desk {
     pub(super) fn run(self, common: &Common, screen: &mut Screen) -> Result<Exit, Failure> {
-        let Self { counter, command } = self;
+        let Self { counter, print_defaults, command } = self;
         match command {
+            None if print_defaults => {
+                super::config::print_defaults(super::config::Program::Desk, screen)
+            }
             None => match &counter.config {
                 Some(file) => agent::run(file, screen),
                 None => Err(Failure::value(
@@ -88,6 +121,7 @@ impl Desk {
                 )),
             },
             Some(Command::Form(form)) => form.run(screen),
+            Some(Command::Reconcile(reconcile)) => reconcile.run(counter.config.as_deref(), screen),
             Some(command) => runtime()?.block_on(officer(command, &counter, common, screen)),
         }
     }
@@ -106,13 +140,25 @@ async fn officer(
     let mut agent = Agent::connect(&socket, within).await?;
     let now = now();
     match command {
-        Command::Send(send) => send.run(&mut agent, officer()?, common, screen).await,
+        Command::Send(send) => send.run(&mut agent, officer()?, common, screen, now).await,
         Command::Form(form) => form.run(screen),
         Command::Inbox(inbox) => inbox.run(&mut agent, &socket, within, screen).await,
+        Command::CaseTree(tree) => tree.run(&mut agent, screen, now).await,
+        Command::Proofs(proofs) => proofs.run(&mut agent, screen).await,
+        Command::Received(received) => received.run(&mut agent, screen).await,
+        Command::Evidence(evidence) => evidence.run(&mut agent, officer()?, screen).await,
         Command::Show(show) => show.run(&mut agent, officer()?, screen, now).await,
-        Command::Act(act) => act.run(&mut agent, officer()?, screen, now).await,
-        Command::Directory(directory) => directory.run(&mut agent, screen, now).await,
+        Command::Provide(provide) => provide.run(&mut agent, officer()?, common, screen).await,
+        Command::Act(act) => act.run(&mut agent, officer()?, common, screen, now).await,
+        Command::Approvals(approvals) => approvals.run(&mut agent, officer, screen).await,
+        Command::Approve(approve) => approve.run(&mut agent, officer()?, screen).await,
+        Command::Decline(decline) => decline.run(&mut agent, officer()?, screen).await,
+        Command::Directory(directory) => directory.run(&mut agent, common, screen, now).await,
         Command::Status(status) => status.run(&mut agent, screen).await,
+        Command::Settle(settle) => settle.run(&mut agent, officer()?, screen).await,
+        Command::Times(times) => times.run(&mut agent, screen).await,
+        Command::Overdue(overdue) => overdue.run(&mut agent, screen).await,
+        Command::Reconcile(reconcile) => reconcile.run(counter.config.as_deref(), screen),
     }
 }
 
@@ -152,7 +198,8 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
 }
 
-fn now() -> Timestamp {
+/// The wall clock.
+pub(super) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

@@ -19,18 +19,40 @@ pub(super) fn show(
     screen: &mut Screen,
     next: impl FnOnce(&str) -> String,
 ) -> Result<Exit, Failure> {
+    show_with(outcome, None, screen, next)
+}
+
+/// The same, with what applies at the recipient's desk now.
+pub(super) fn show_with(
+    outcome: &api::StatementOutcome,
+    recipient_now: Option<Value>,
+    screen: &mut Screen,
+    next: impl FnOnce(&str) -> String,
+) -> Result<Exit, Failure> {
     let request = request_id(&outcome.request_id);
     if let Some(refused) = &outcome.refused {
         return Err(refusal(refused));
     }
+    for notice in &outcome.notices {
+        screen.message(&format!("note: {notice}"));
+    }
     let recorded = outcome.state() == api::StatementState::Recorded;
+    let waiting = outcome.state() == api::StatementState::Waiting;
     if screen.is_json() {
-        screen.document(&document(outcome))?;
+        let mut told = document(outcome);
+        if let Some(now) = recipient_now {
+            told["recipient_now"] = now;
+        }
+        screen.document(&told)?;
     } else {
         let pen = screen.pen();
         let state = if recorded {
             let time = render_utc(outcome.time_ms);
             pen.write(Ink::Green, &format!("recorded as record {} at {time}", outcome.index))
+        } else if waiting {
+            let said =
+                "waits for a second officer: it is on the agent's disk, and nothing was sent";
+            pen.write(Ink::Yellow, said)
         } else {
             pen.write(
                 Ink::Yellow,
@@ -40,7 +62,13 @@ pub(super) fn show(
         };
         screen.text(&format!("request {request}: {state}\n"))?;
     }
-    screen.message(&format!("next: {}", next(short(&request))));
+    let message = message_id(&outcome.message_id).unwrap_or_default();
+    let next = if waiting {
+        format!("have another officer run detente desk approvals {}", short(&message))
+    } else {
+        next(short(&request))
+    };
+    screen.message(&format!("next: {next}"));
     Ok(Exit::Success)
 }
 
@@ -84,10 +112,13 @@ pub(super) fn refusal_json(refused: &api::Refused) -> Value {
     json!({ "code": code, "reason": reason, "cause": cause, "next": next })
 }
 
-fn document(outcome: &api::StatementOutcome) -> Value {
+/// An outcome for programs.
+pub(super) fn document(outcome: &api::StatementOutcome) -> Value {
     let recorded = outcome.state() == api::StatementState::Recorded;
+    let waiting = outcome.state() == api::StatementState::Waiting;
+    let not_yet = if waiting { "WAITING" } else { "QUEUED" };
     json!({
-        "state": if recorded { "RECORDED" } else { "QUEUED" },
+        "state": if recorded { "RECORDED" } else { not_yet },
         "request_id": request_id(&outcome.request_id),
         "case_id": case_id(&outcome.case_id),
         "message_id": message_id(&outcome.message_id),
@@ -113,6 +144,8 @@ mod tests {
         assert_eq!(queued["state"], "QUEUED");
         assert_eq!(queued["request_id"], "1f1f1f1f-1f1f-1f1f-1f1f-1f1f1f1f1f1f");
         assert!(queued["index"].is_null() && queued["time"].is_null());
+        outcome.set_state(api::StatementState::Waiting);
+        assert_eq!(document(&outcome)["state"], "WAITING");
         outcome.set_state(api::StatementState::Recorded);
         assert_eq!(document(&outcome)["index"], 0);
         assert_eq!(short("1f1f1f1f-1f1f"), "1f1f1f1f");

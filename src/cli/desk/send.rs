@@ -7,12 +7,14 @@ use std::io::{IsTerminal as _, Read as _};
 use clap::Args;
 
 use super::super::agent::{Agent, api};
+use super::super::moment::parse_moment;
 use super::super::{Common, Exit, Failure, Screen};
 use super::fields::Fields;
-use super::outcome;
+use super::{directory, many, outcome};
 use crate::envelope::words::{Instrument, RequestType, Urgency};
 use crate::envelope::{RequestFacts, form};
-use crate::units::{CaseId, DeskId, MessageId, RequestId};
+use crate::rules::request_type;
+use crate::units::{CaseId, DeskId, MessageId, RequestId, Timestamp};
 use crate::wire::detente::form::v1::Body;
 
 /// The longest form that is read, in bytes: the hard limit of an envelope.
@@ -27,20 +29,24 @@ const FORM_BYTES_MAX: u64 = 1 << 20;
     --data \"subscriber and log data\" --category SUBSCRIBER --category TRAFFIC \\
     --identifier IP_ADDRESS=203.0.113.7 --relationship \"...\" --necessity \"30 days of logs\" \\
     --authority-organisation \"Public Prosecutor\" --authority-email pp@example.org --mla-intended
-  detente desk send --to RO/cyber --type TECHNICAL_ADVICE --subject \"...\" --question \"...\"")]
+  detente desk send --to RO/cyber --type TECHNICAL_ADVICE --subject \"...\" --question \"...\"
+  detente desk send --to MD/cyber --follows 4f2a --form request.toml     (a follow-on, same case)
+  detente desk send --to RO/cyber --to MD/cyber --embargo-until +2d --form request.toml
+  detente desk form stop-payment > stop.toml
+  detente desk send --to PH/cyber --type STOP_PAYMENT --form stop.toml")]
 pub(super) struct Send {
-    /// The requested desk, as RO/cyber.
-    #[arg(long, value_name = "DESK")]
-    to: DeskId,
-    /// What is asked for: PRESERVATION, TECHNICAL_ADVICE or LEGAL_INFORMATION.
+    /// The requested desk, as RO/cyber. May be repeated: each gets a request of its own in one
+    /// case, and none learns of the others.
+    #[arg(long, value_name = "DESK", required = true)]
+    to: Vec<DeskId>,
+    /// What is asked for, as STOP_PAYMENT; a wrong one lists them all.
     #[arg(long = "type", value_name = "TYPE", default_value = "PRESERVATION",
           value_parser = parse_type)]
     kind: RequestType,
     /// On what basis, as BUDAPEST; left out, the one that both members share, if there is just one.
     #[arg(long)]
     instrument: Option<Instrument>,
-    /// EMERGENCY, URGENT, EXPEDITED, ROUTINE or INFORMATION; left out, EXPEDITED for a
-    /// preservation and ROUTINE otherwise.
+    /// EMERGENCY, URGENT, EXPEDITED, ROUTINE or INFORMATION; left out, the usual one of the type.
     #[arg(long, value_parser = parse_urgency)]
     urgency: Option<Urgency>,
     /// A technical test.
@@ -49,12 +55,24 @@ pub(super) struct Send {
     /// Part of an exercise.
     #[arg(long)]
     exercise: bool,
-    /// Add it to this case, a whole id; left out, it begins a new one.
+    /// Add it to this case, a whole id; left out, that of the request it follows from, or a new
+    /// one.
     #[arg(long, value_name = "ID")]
     case: Option<CaseId>,
-    /// The request it follows from.
-    #[arg(long, value_name = "ID")]
-    parent: Option<String>,
+    /// The request it follows from; mandatory with PARTIAL_TRAFFIC_DISCLOSURE. A test or an
+    /// exercise stays one.
+    #[arg(long, value_name = "ID", alias = "parent")]
+    follows: Option<String>,
+    /// Offer information under conditions, Art. 26(2): the form carries only subject and
+    /// conditions.
+    #[arg(long)]
+    prior_conditions: bool,
+    /// A condition, with --prior-conditions and without --form. May be repeated.
+    #[arg(long, value_name = "TEXT", requires = "prior_conditions", conflicts_with = "form")]
+    condition: Vec<String>,
+    /// The recipient learns of it only then: RFC 3339 with offset, or +2d; at most 60 days.
+    #[arg(long, value_name = "WHEN")]
+    embargo_until: Option<String>,
     /// The form as TOML; - reads it from standard input. See detente desk form.
     #[arg(long, value_name = "FILE", conflicts_with = "fields")]
     form: Option<String>,
@@ -72,38 +90,89 @@ impl Send {
         officer: String,
         common: &Common,
         screen: &mut Screen,
+        now: Timestamp,
     ) -> Result<Exit, Failure> {
-        let Self { to, kind, instrument, urgency, test, exercise, case, parent, .. } = self;
-        let parent = match &parent {
+        let parent = match &self.follows {
             Some(text) => Some(agent.resolve(text).await?),
             None => None,
         };
-        let body = match &self.form {
-            Some(file) => {
-                let text = read_form(file, common, screen)?;
-                parse_form(
-                    &text,
-                    &facts(kind, instrument.as_ref(), urgency, test, exercise, parent),
-                )?
+        let embargo_until_ms = match &self.embargo_until {
+            Some(text) => {
+                parse_moment(text, now)
+                    .map_err(|why| Failure::value("--embargo-until", why, "correct the flag"))?
+                    .0
             }
-            None => self.fields.body(kind)?,
+            None => 0,
         };
         let message = message_or_new(self.message_id)?;
+        let many = self.to.len() > 1;
+        let case = match (self.case, parent) {
+            (None, None) if many => Some(many::case_of(message)),
+            (case, _) => case,
+        };
         let request = api::SendRequestRequest {
             officer,
-            to: to.to_string(),
-            r#type: kind.to_string(),
-            instrument: instrument.as_ref().map(ToString::to_string).unwrap_or_default(),
-            urgency: urgency.map(|urgency| urgency.to_string()).unwrap_or_default(),
-            test,
-            exercise,
+            to: self.to.first().map(ToString::to_string).unwrap_or_default(),
+            r#type: self.kind.to_string(),
+            instrument: self.instrument.as_ref().map(ToString::to_string).unwrap_or_default(),
+            urgency: self.urgency.map(|urgency| urgency.to_string()).unwrap_or_default(),
+            test: self.test,
+            exercise: self.exercise,
             case_id: case.map(|case| case.0.to_vec()).unwrap_or_default(),
             parent_request_id: parent.map(|parent| parent.0.to_vec()).unwrap_or_default(),
-            body: Some(body),
             message_id: message.0.to_vec(),
+            prior_conditions: self.prior_conditions,
+            embargo_until_ms,
+            body: None,
         };
+        let to = self.addressees()?;
+        let urgency = self.urgency;
+        let body = Some(self.body(parent, common, screen)?);
+        let request = api::SendRequestRequest { body, ..request };
+        let mut recipient_now = None;
+        for desk in &to {
+            recipient_now = directory::now_at(agent, desk, urgency).await;
+            if let Some(advice) = &recipient_now {
+                screen.message(&format!("{}: {}", advice.desk, advice.sentence));
+            }
+        }
+        if many {
+            return many::send(agent, screen, request, to, message).await;
+        }
         let answer = agent.send(request).await.map_err(|failure| repeatable(failure, message))?;
-        outcome::show(&answer, screen, |id| format!("detente desk show {id}"))
+        let recipient_now = recipient_now.as_ref().map(directory::advice_json);
+        let next = |id: &str| format!("detente desk show {id}");
+        outcome::show_with(&answer, recipient_now, screen, next)
+    }
+
+    /// Each desk once.
+    fn addressees(&self) -> Result<Vec<DeskId>, Failure> {
+        for (n, to) in self.to.iter().enumerate() {
+            if self.to.iter().take(n).any(|other| other == to) {
+                let why = format!("{to} stands there twice");
+                return Err(Failure::value("--to", why, "name each desk once"));
+            }
+        }
+        Ok(self.to.clone())
+    }
+
+    fn body(
+        self,
+        parent: Option<RequestId>,
+        common: &Common,
+        screen: &mut Screen,
+    ) -> Result<Body, Failure> {
+        let Self { kind, prior_conditions, .. } = self;
+        match &self.form {
+            Some(file) => {
+                let (test, exercise) = (self.test, self.exercise);
+                let facts =
+                    facts(kind, self.instrument.as_ref(), self.urgency, test, exercise, parent);
+                form_from(file, &RequestFacts { prior_conditions, ..facts }, common, screen)
+            }
+            None if prior_conditions => self.fields.prior_conditions(self.condition),
+            None => self.fields.body(kind),
+        }
     }
 }
 
@@ -111,24 +180,61 @@ impl Send {
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:
   detente desk form preservation > request.toml
-  detente desk form technical-advice > question.toml")]
+  detente desk form technical-advice > question.toml
+  detente desk form stop-payment --answer > held.toml      what is answered to one
+  detente desk form spontaneous-information --prior-conditions > offer.toml")]
 pub(super) struct Form {
-    /// preservation, technical-advice or legal-information.
+    /// A type of request, as stop-payment; a wrong one lists them all.
     #[arg(value_parser = parse_type)]
     kind: RequestType,
+    /// The form of what came of it, for detente desk executed --form.
+    #[arg(long)]
+    answer: bool,
+    /// The form of the conditions that come before information, Art. 26(2), for detente desk send
+    /// --prior-conditions.
+    #[arg(long, conflicts_with = "answer")]
+    prior_conditions: bool,
 }
 
 impl Form {
     pub(super) fn run(self, screen: &mut Screen) -> Result<Exit, Failure> {
-        let template = form::template(self.kind);
+        let template = self.template()?;
         if screen.is_json() {
             let kind = self.kind.as_str();
             screen.document(&serde_json::json!({ "type": kind, "form": template }))?;
         } else {
             screen.text(&template)?;
         }
-        screen.message("next: fill it in, then detente desk send --to DESK --form FILE");
+        let kind = self.kind.as_str().to_lowercase().replace('_', "-");
+        let before = if self.prior_conditions { " --prior-conditions" } else { "" };
+        screen.message(&if self.answer {
+            "next: fill it in, then detente desk executed ID --form FILE".to_owned()
+        } else {
+            format!(
+                "next: fill it in, then detente desk send --to DESK --type {kind}{before} \
+                 --form FILE"
+            )
+        });
         Ok(Exit::Success)
+    }
+
+    fn template(&self) -> Result<String, Failure> {
+        if self.prior_conditions && request_type::asks(self.kind) {
+            let why = format!("{} asks for something: its conditions come afterwards", self.kind);
+            let next = "leave it out, or take the type spontaneous-information";
+            return Err(Failure::value("--prior-conditions", why, next));
+        }
+        if self.prior_conditions {
+            return Ok(form::prior_conditions_template());
+        }
+        if !self.answer {
+            return Ok(form::template(self.kind));
+        }
+        let next = "acknowledge it with detente desk ack, then detente desk close";
+        let why = || format!("a {} asks for no answer", self.kind);
+        form::answer_template(self.kind)
+            .map(str::to_owned)
+            .ok_or_else(|| Failure::value("--answer", why(), next))
     }
 }
 
@@ -162,10 +268,7 @@ fn facts(
     exercise: bool,
     parent: Option<RequestId>,
 ) -> RequestFacts {
-    let usual = match kind {
-        RequestType::Preservation => Urgency::Expedited,
-        RequestType::TechnicalAdvice | RequestType::LegalInformation => Urgency::Routine,
-    };
+    let usual = request_type::default_urgency(kind);
     RequestFacts {
         kind,
         // The agent chooses the real one; the form does not depend on it.
@@ -174,26 +277,52 @@ fn facts(
         test,
         exercise,
         parent,
+        prior_conditions: false,
+        embargo_until: None,
     }
 }
 
+/// The form of a request with these facts, from a file as an officer filled it in.
+pub(super) fn form_from(
+    file: &str,
+    facts: &RequestFacts,
+    common: &Common,
+    screen: &mut Screen,
+) -> Result<Body, Failure> {
+    parse_form(&read_form(file, common, screen)?, facts)
+}
+
+/// The facts of a request about which nothing but its type is known.
+pub(super) fn plain(kind: RequestType) -> RequestFacts {
+    facts(kind, None, None, false, false, None)
+}
+
 fn parse_form(text: &str, facts: &RequestFacts) -> Result<Body, Failure> {
-    form::from_toml(text, facts).map_err(|unfit| {
-        let why = format!("{} of its fields are missing or wrong", unfit.len());
-        let next =
-            format!("correct them; detente desk form {} shows what belongs where", facts.kind);
-        let failure = Failure::new(Exit::Usage, "C-206", "the form cannot be sent", why, next);
-        unfit.into_iter().fold(failure, |failure, unfit| {
-            let field = match unfit.line {
-                Some(line) => format!("line {line}, {}", unfit.malformed.field),
-                None => unfit.malformed.field,
-            };
-            failure.field(field, unfit.malformed.why)
-        })
+    form::from_toml(text, facts).map_err(|wrong| {
+        unfit(wrong, &format!("detente desk form {} shows what belongs where", facts.kind))
     })
 }
 
-fn read_form(file: &str, common: &Common, screen: &mut Screen) -> Result<String, Failure> {
+/// A form that does not say enough, or says it wrongly.
+pub(super) fn unfit(wrong: Vec<form::Unfit>, next: &str) -> Failure {
+    let why = format!("{} of its fields are missing or wrong", wrong.len());
+    let next = format!("correct them; {next}");
+    let failure = Failure::new(Exit::Usage, "C-206", "the form cannot be sent", why, next);
+    wrong.into_iter().fold(failure, |failure, wrong| {
+        let field = match wrong.line {
+            Some(line) => format!("line {line}, {}", wrong.malformed.field),
+            None => wrong.malformed.field,
+        };
+        failure.field(field, wrong.malformed.why)
+    })
+}
+
+/// The text of a form in a file, or in the standard input.
+pub(super) fn read_form(
+    file: &str,
+    common: &Common,
+    screen: &mut Screen,
+) -> Result<String, Failure> {
     let unread = |error: std::io::Error| {
         let next = "check the path, and that the file is text in UTF-8";
         Failure::new(
@@ -233,11 +362,11 @@ fn read_form(file: &str, common: &Common, screen: &mut Screen) -> Result<String,
 }
 
 /// "PRESERVATION", or as people type it: "preservation", "technical-advice".
-fn parse_type(text: &str) -> Result<RequestType, String> {
+pub(super) fn parse_type(text: &str) -> Result<RequestType, String> {
     upper(text).parse().map_err(|error: crate::units::Unreadable| error.why)
 }
 
-fn parse_urgency(text: &str) -> Result<Urgency, String> {
+pub(super) fn parse_urgency(text: &str) -> Result<Urgency, String> {
     upper(text).parse().map_err(|error: crate::units::Unreadable| error.why)
 }
 

@@ -5,9 +5,10 @@
 use prost::Message;
 
 use super::{hash, hash_bytes, message, optional, text};
-use crate::codec::{Corrupt, Decoded};
-use crate::envelope::{self, genesis};
-use crate::rules::command::ErasureReason;
+use crate::codec::{Corrupt, Decoded, Outline};
+use crate::envelope::entry::Signed;
+use crate::envelope::{self, Act, Statement, genesis};
+use crate::rules::command::{ClockWitness, ErasureReason};
 use crate::rules::event::{Event, Kind, Numbering, OfferFailure};
 use crate::units::{DeskId, Hash, Index, MessageId, RequestId, Timestamp};
 use crate::wire::detente::journal::v1 as stored;
@@ -15,28 +16,28 @@ use stored::event::Kind as StoredKind;
 
 /// The bytes of an event, built once and then kept as they are.
 ///
-/// `signed_genesis` is the founding act as it was signed; it belongs to [`Kind::Founded`] and to
-/// nothing else.
+/// `signed` is the founding act, or the nation's entry, as it was signed; it belongs to
+/// [`Kind::Founded`] and [`Kind::EntryPublished`] and to nothing else.
 ///
 /// # Panics
-/// When `signed_genesis` is there without a founding or the other way round, or the pair sequence
-/// does not fit the event's desks: such bytes could not be read again.
+/// When `signed` is there without a founding or an entry or the other way round, or the pair
+/// sequence does not fit the event's desks: such bytes could not be read again.
 pub fn encode_event(
     event: &Event,
     numbering: &Numbering,
     time: Timestamp,
-    signed_genesis: Option<&[u8]>,
+    signed: Option<&[u8]>,
 ) -> Vec<u8> {
     let Event { from, to, request, kind } = event;
     let Numbering { desk_indexes: _, pair_sequence, previous } = numbering;
     assert_eq!(*pair_sequence != 0, from.is_some() && to.is_some(), "a pair is numbered from 1");
     assert_eq!(
-        signed_genesis.is_some(),
-        matches!(kind, Kind::Founded(_)),
-        "the signed genesis belongs to the founding"
+        signed.is_some(),
+        matches!(kind, Kind::Founded(_) | Kind::EntryPublished(_)),
+        "what was signed belongs to a founding or an entry"
     );
     let header = match kind {
-        Kind::Accepted(statement) => Some(statement.header),
+        Kind::Accepted(statement) | Kind::EmbargoEnded(statement) => Some(statement.header),
         Kind::Founded(_)
         | Kind::Offered { .. }
         | Kind::OfferFailed { .. }
@@ -44,7 +45,11 @@ pub fn encode_event(
         | Kind::PreservationExpired { .. }
         | Kind::BodyErased { .. }
         | Kind::TailTruncated { .. }
-        | Kind::ClockStepped { .. } => None,
+        | Kind::ClockStepped { .. }
+        | Kind::ClockConfirmed { .. }
+        | Kind::Padded
+        | Kind::EntryPublished(_)
+        | Kind::LogKeyAnnounced(_) => None,
     };
     stored::Event {
         from: from.as_ref().map(DeskId::to_string).unwrap_or_default(),
@@ -54,7 +59,7 @@ pub fn encode_event(
         time_ms: time.0,
         header_sha256: hash_bytes(header),
         request_id: request.map(|id| id.0.to_vec()).unwrap_or_default(),
-        kind: Some(render_kind(kind, signed_genesis)),
+        kind: Some(render_kind(kind, signed)),
     }
     .encode_to_vec()
 }
@@ -100,9 +105,10 @@ pub fn decode_event(event_bytes: &[u8], header: &[u8]) -> Result<Decoded, Corrup
     })
 }
 
-/// Checks that the event's own words are those of the statement that it records.
+/// Checks that the event's own words are those of the statement that it records. What is under
+/// embargo addresses nobody: a request that says so, and its withdrawal.
 fn check_statement(event: &Event, sha256: Option<Hash>, header: &[u8]) -> Result<(), Corrupt> {
-    let Kind::Accepted(statement) = &event.kind else {
+    let (Kind::Accepted(statement) | Kind::EmbargoEnded(statement)) = &event.kind else {
         return if sha256.is_none() && header.is_empty() {
             Ok(())
         } else {
@@ -113,7 +119,7 @@ fn check_statement(event: &Event, sha256: Option<Hash>, header: &[u8]) -> Result
         "event.header_sha256"
     } else if event.from.as_ref() != Some(&statement.from) {
         "event.from"
-    } else if event.to.as_ref() != Some(&statement.to) {
+    } else if !is_addressed(event, statement) {
         "event.to"
     } else if event.request != Some(statement.request) {
         "event.request_id"
@@ -123,12 +129,28 @@ fn check_statement(event: &Event, sha256: Option<Hash>, header: &[u8]) -> Result
     Err(Corrupt::new(wrong, "is not that of the stored header"))
 }
 
-fn render_kind(kind: &Kind, signed_genesis: Option<&[u8]>) -> StoredKind {
+fn is_addressed(event: &Event, statement: &Statement) -> bool {
+    let accepted = matches!(event.kind, Kind::Accepted(_));
+    let embargo = matches!(&statement.act, Act::Request(facts) if facts.embargo_until.is_some());
+    match &event.to {
+        Some(to) => *to == statement.to && !(accepted && embargo),
+        None => accepted && (embargo || matches!(statement.act, Act::Withdraw)),
+    }
+}
+
+fn render_kind(kind: &Kind, signed: Option<&[u8]>) -> StoredKind {
+    let signed = || signed.map(<[u8]>::to_vec).unwrap_or_default();
     let id = |message: &MessageId| message.0.to_vec();
     match kind {
-        Kind::Founded(_) => StoredKind::Genesis(stored::GenesisRecorded {
-            signed_genesis: signed_genesis.map(<[u8]>::to_vec).unwrap_or_default(),
-        }),
+        Kind::Founded(_) => {
+            StoredKind::Genesis(stored::GenesisRecorded { signed_genesis: signed() })
+        }
+        Kind::EntryPublished(_) => {
+            StoredKind::Entry(stored::EntryPublished { signed_entry: signed() })
+        }
+        Kind::LogKeyAnnounced(announced) => {
+            StoredKind::LogKey(stored::LogKeyAnnounced { announcement: announced.to_string() })
+        }
         Kind::Accepted(_) => StoredKind::Statement(stored::StatementAccepted {}),
         Kind::Offered { message } => {
             StoredKind::Offered(stored::StatementOffered { message_id: id(message) })
@@ -145,9 +167,10 @@ fn render_kind(kind: &Kind, signed_genesis: Option<&[u8]>) -> StoredKind {
                 preserved_until_ms: preserved_until.0,
             })
         }
-        Kind::BodyErased { index, reason } => StoredKind::Erased(stored::BodyErased {
+        Kind::BodyErased { index, reason, of } => StoredKind::Erased(stored::BodyErased {
             index: index.0,
-            reason: erasure_word(*reason).to_owned(),
+            reason: reason.as_str().to_owned(),
+            message_id: of.as_ref().map(id).unwrap_or_default(),
         }),
         Kind::TailTruncated { next_index, bytes, sha256 } => {
             StoredKind::Truncated(stored::TailTruncated {
@@ -156,9 +179,16 @@ fn render_kind(kind: &Kind, signed_genesis: Option<&[u8]>) -> StoredKind {
                 sha256: sha256.0.to_vec(),
             })
         }
+        Kind::EmbargoEnded(statement) => {
+            StoredKind::EmbargoEnded(stored::EmbargoEnded { message_id: id(&statement.message) })
+        }
         Kind::ClockStepped { step_ms } => {
             StoredKind::ClockStepped(stored::ClockStepped { step_ms: *step_ms })
         }
+        Kind::ClockConfirmed { by } => {
+            StoredKind::ClockConfirmed(stored::ClockConfirmed { by: witness_word(*by).to_owned() })
+        }
+        Kind::Padded => StoredKind::Padded(stored::Padded {}),
     }
 }
 
@@ -171,13 +201,25 @@ fn parse_kind(kind: Option<StoredKind>, header: &[u8]) -> Result<Kind, Corrupt> 
             })?;
             Kind::Founded(Box::new(genesis))
         }
+        StoredKind::Entry(stored::EntryPublished { signed_entry }) => {
+            let signed = Signed::parse(&signed_entry).map_err(|bad| {
+                Corrupt::new(format!("event.entry.signed_entry.{}", bad.field), bad.why)
+            })?;
+            Kind::EntryPublished(Box::new(signed.entry))
+        }
+        StoredKind::LogKey(stored::LogKeyAnnounced { announcement }) => {
+            Kind::LogKeyAnnounced(Box::new(text("event.log_key.announcement", &announcement)?))
+        }
         StoredKind::Statement(stored::StatementAccepted {}) => {
-            if header.is_empty() {
-                return Err(Corrupt::new("header", "is missing"));
+            Kind::Accepted(Box::new(statement_of(header)?))
+        }
+        StoredKind::EmbargoEnded(stored::EmbargoEnded { message_id }) => {
+            let statement = statement_of(header)?;
+            let field = "event.embargo_ended.message_id";
+            if message_id_in(field, &message_id)? != statement.message {
+                return Err(Corrupt::new(field, "is not that of the stored header"));
             }
-            let statement =
-                envelope::parse_header(header).map_err(|bad| Corrupt::new(bad.field, bad.why))?;
-            Kind::Accepted(Box::new(statement))
+            Kind::EmbargoEnded(Box::new(statement))
         }
         StoredKind::Offered(stored::StatementOffered { message_id }) => {
             Kind::Offered { message: message_id_in("event.offered.message_id", &message_id)? }
@@ -195,9 +237,15 @@ fn parse_kind(kind: Option<StoredKind>, header: &[u8]) -> Result<Kind, Corrupt> 
             let field = "event.preservation_expired.preserved_until_ms";
             Kind::PreservationExpired { preserved_until: moment(field, preserved_until_ms)? }
         }
-        StoredKind::Erased(stored::BodyErased { index, reason }) => Kind::BodyErased {
+        StoredKind::Erased(stored::BodyErased { index, reason, message_id }) => Kind::BodyErased {
             index: Index(index),
-            reason: word("event.erased.reason", &reason, erasure_word, &ERASURES)?,
+            of: optional(&message_id, |id| message_id_in("event.erased.message_id", id))?,
+            reason: word(
+                "event.erased.reason",
+                &reason,
+                ErasureReason::as_str,
+                &ErasureReason::ALL,
+            )?,
         },
         StoredKind::Truncated(stored::TailTruncated { next_index, bytes, sha256 }) => {
             Kind::TailTruncated {
@@ -209,6 +257,63 @@ fn parse_kind(kind: Option<StoredKind>, header: &[u8]) -> Result<Kind, Corrupt> 
         StoredKind::ClockStepped(stored::ClockStepped { step_ms }) => {
             Kind::ClockStepped { step_ms }
         }
+        StoredKind::ClockConfirmed(stored::ClockConfirmed { by }) => Kind::ClockConfirmed {
+            by: word("event.clock_confirmed.by", &by, witness_word, &WITNESSES)?,
+        },
+        StoredKind::Padded(stored::Padded {}) => Kind::Padded,
+    })
+}
+
+fn statement_of(header: &[u8]) -> Result<Statement, Corrupt> {
+    if header.is_empty() {
+        return Err(Corrupt::new("header", "is missing"));
+    }
+    envelope::parse_header(header).map_err(|bad| Corrupt::new(bad.field, bad.why))
+}
+
+/// The entry as it was signed, in the bytes of an event; none in those of another event.
+///
+/// # Errors
+/// When the bytes are not an event, or the entry in it is not one.
+pub fn decode_entry(event_bytes: &[u8]) -> Result<Option<Signed>, Corrupt> {
+    let event: stored::Event = message("event", event_bytes)?;
+    let Some(StoredKind::Entry(stored::EntryPublished { signed_entry })) = event.kind else {
+        return Ok(None);
+    };
+    let signed = Signed::parse(&signed_entry)
+        .map_err(|bad| Corrupt::new(format!("event.entry.signed_entry.{}", bad.field), bad.why))?;
+    Ok(Some(signed))
+}
+
+/// Reads what an event says of itself: without the header that it may record, of which its bytes
+/// have only the hash.
+///
+/// # Errors
+/// When the bytes are no event.
+pub fn decode_outline(event_bytes: &[u8]) -> Result<Outline, Corrupt> {
+    let event: stored::Event = message("event", event_bytes)?;
+    if event.kind.is_none() {
+        return Err(Corrupt::new("event.kind", "absent, or of a kind that is not known here"));
+    }
+    Ok(Outline {
+        from: optional(event.from.as_str(), |from| text("event.from", from))?,
+        to: optional(event.to.as_str(), |to| text("event.to", to))?,
+        pair_sequence: event.pair_sequence,
+        time: moment("event.time_ms", event.time_ms)?,
+    })
+}
+
+/// The genesis as it was signed, in the bytes of an event; none in those of another event.
+///
+/// # Errors
+/// When the bytes are not an event.
+pub fn decode_genesis(event_bytes: &[u8]) -> Result<Option<Vec<u8>>, Corrupt> {
+    let event: stored::Event = message("event", event_bytes)?;
+    Ok(match event.kind {
+        Some(StoredKind::Genesis(stored::GenesisRecorded { signed_genesis })) => {
+            Some(signed_genesis)
+        }
+        Some(_) | None => None,
     })
 }
 
@@ -221,12 +326,12 @@ const fn failure_word(failure: OfferFailure) -> &'static str {
     }
 }
 
-const ERASURES: [ErasureReason; 2] = [ErasureReason::LegalOrder, ErasureReason::Retention];
+const WITNESSES: [ClockWitness; 2] = [ClockWitness::Desks, ClockWitness::Operator];
 
-const fn erasure_word(reason: ErasureReason) -> &'static str {
-    match reason {
-        ErasureReason::LegalOrder => "LEGAL_ORDER",
-        ErasureReason::Retention => "RETENTION",
+const fn witness_word(witness: ClockWitness) -> &'static str {
+    match witness {
+        ClockWitness::Desks => "DESKS",
+        ClockWitness::Operator => "OPERATOR",
     }
 }
 

@@ -5,7 +5,7 @@
 mod event;
 mod record;
 
-pub use event::{decode_event, encode_event};
+pub use event::{decode_entry, decode_event, decode_genesis, decode_outline, encode_event};
 pub use record::{
     decode_body, decode_record, decode_trailer, encode_body, encode_record, encode_trailer,
 };

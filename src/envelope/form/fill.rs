@@ -1,10 +1,14 @@
 //! Forms as officers fill them in: TOML, with a commented template.
 //!
 //! Not for the short forms of answers, which are given on the command line.
+//!
+//! A form is read into the message of the contract itself (`build.rs` derives that), so that a
+//! field is named the same everywhere.
 
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 
-use super::check;
+use super::{check, execution, request};
 use crate::envelope::read::malformed;
 use crate::envelope::words::RequestType;
 use crate::envelope::{Act, Malformed, RequestFacts};
@@ -25,15 +29,30 @@ pub struct Unfit {
     pub malformed: Malformed,
 }
 
-/// An empty form to fill in, with a comment on every field and the letter of Article 29(2) where it
+/// An empty form to fill in, with a comment on every field and the article of the treaty where it
 /// has one.
 pub fn template(kind: RequestType) -> String {
-    match kind {
-        RequestType::Preservation => include_str!("preservation.toml").to_owned(),
-        RequestType::TechnicalAdvice | RequestType::LegalInformation => {
-            include_str!("information.toml").to_owned()
-        }
-    }
+    request::template(kind)
+}
+
+/// The same for information that is offered under conditions, which come first (Art. 26(2)).
+pub fn prior_conditions_template() -> String {
+    request::prior_conditions()
+}
+
+/// An answer to a request of this type to fill in; none where none is expected.
+pub fn answer_template(kind: RequestType) -> Option<&'static str> {
+    execution::template(kind)
+}
+
+/// What came of a request with these facts, from the TOML that an officer filled in; checked
+/// against `act`, which is an execution.
+///
+/// # Errors
+/// As [`from_toml`].
+pub fn answer_from_toml(text: &str, act: &Act, request: &RequestFacts) -> Result<Body, Vec<Unfit>> {
+    check_length(text)?;
+    checked(text, read(text, Form::Execution), act, request)
 }
 
 /// The form of a new request with these facts, from the TOML that an officer filled in; checked.
@@ -42,21 +61,87 @@ pub fn template(kind: RequestType) -> String {
 /// Everything that is wrong, each with its field and its line: text that is not TOML, a field that
 /// does not exist or has the wrong type, and whatever [`check`] finds.
 pub fn from_toml(text: &str, request: &RequestFacts) -> Result<Body, Vec<Unfit>> {
+    check_length(text)?;
+    checked(text, request_form(text, request), &Act::Request(request.clone()), request)
+}
+
+/// The form of `act` on a request with these facts, from TOML; not checked.
+///
+/// # Errors
+/// Text that is not TOML, or a field that does not exist or has the wrong type.
+pub fn unchecked_from_toml(
+    text: &str,
+    act: &Act,
+    request: &RequestFacts,
+) -> Result<Body, Vec<Unfit>> {
+    check_length(text)?;
+    let form = match act {
+        Act::Request(_) => request_form(text, request),
+        Act::ProvideInformation => {
+            request_form(text, &RequestFacts { prior_conditions: false, ..request.clone() })
+        }
+        Act::Acknowledge { .. } => read(text, Form::Acknowledgement),
+        Act::ReviseEstimate { .. } | Act::Withdraw | Act::Close => read(text, Form::Reason),
+        Act::RequestClarification => read(text, Form::ClarificationRequest),
+        Act::ProvideClarification => read(text, Form::Clarification),
+        Act::Determine { .. } => read(text, Form::Determination),
+        Act::Execute { .. } => read(text, Form::Execution),
+        Act::RequestExtension | Act::Extend { .. } => read(text, Form::Extension),
+        Act::Mla { .. } => read(text, Form::Mla),
+        Act::Regrade { .. } => read(text, Form::Regrade),
+        Act::AnswerConditions(_) => read(text, Form::ConditionsAnswer),
+        Act::DiscloseTraffic => read(text, Form::TrafficDisclosure),
+        Act::Feedback => read(text, Form::Feedback),
+        Act::RequestUseReport => read(text, Form::UseReportRequest),
+        Act::ReportUse => read(text, Form::UseReport),
+        Act::ReportSecurityIncident => read(text, Form::SecurityIncident),
+        Act::Receipt { .. } | Act::Retrieval { .. } => {
+            let why = "a machine statement has no body";
+            return Err(vec![Unfit { line: None, malformed: malformed("form", why) }]);
+        }
+    };
+    let form = form.map_err(|error| vec![unreadable(text, &error)])?;
+    Ok(Body { form: Some(form) })
+}
+
+fn request_form(text: &str, request: &RequestFacts) -> Result<Form, toml::de::Error> {
+    match request.kind {
+        _offered if request.prior_conditions => read(text, Form::PriorConditions),
+        RequestType::Preservation => read(text, Form::Preservation),
+        RequestType::TechnicalAdvice | RequestType::LegalInformation => {
+            read(text, Form::Information)
+        }
+        RequestType::PreservationExtension => read(text, Form::PreservationExtension),
+        RequestType::PartialTrafficDisclosure => read(text, Form::PartialTrafficDisclosure),
+        RequestType::SubscriberInfo => read(text, Form::SubscriberInfo),
+        RequestType::StoredDataMla => read(text, Form::StoredDataMla),
+        RequestType::EmergencyDisclosure => read(text, Form::EmergencyDisclosure),
+        RequestType::EmergencyMla => read(text, Form::EmergencyMla),
+        RequestType::SpontaneousInformation => read(text, Form::SpontaneousInformation),
+        RequestType::LocateSuspect => read(text, Form::LocateSuspect),
+        RequestType::StopPayment => read(text, Form::StopPayment),
+        RequestType::IctIncidentClarification => read(text, Form::IctIncidentClarification),
+        RequestType::CommCheck => read(text, Form::CommCheck),
+    }
+}
+
+fn check_length(text: &str) -> Result<(), Vec<Unfit>> {
     if text.len() > FORM_BYTES_MAX {
         let why = format!("{} bytes where at most {FORM_BYTES_MAX} belong", text.len());
         return Err(vec![Unfit { line: None, malformed: malformed("form", why) }]);
     }
-    let form = match request.kind {
-        RequestType::Preservation => {
-            toml::from_str::<Preservation>(text).map(|form| Form::Preservation(form.into()))
-        }
-        RequestType::TechnicalAdvice | RequestType::LegalInformation => {
-            toml::from_str::<Information>(text).map(|form| Form::Information(form.into()))
-        }
-    };
+    Ok(())
+}
+
+fn checked(
+    text: &str,
+    form: Result<Form, toml::de::Error>,
+    act: &Act,
+    request: &RequestFacts,
+) -> Result<Body, Vec<Unfit>> {
     let form = form.map_err(|error| vec![unreadable(text, &error)])?;
     let body = Body { form: Some(form) };
-    match check(&Act::Request(request.clone()), request, &body) {
+    match check(act, request, &body) {
         Ok(()) => Ok(body),
         Err(wrong) => Err(wrong
             .into_iter()
@@ -65,7 +150,11 @@ pub fn from_toml(text: &str, request: &RequestFacts) -> Result<Body, Vec<Unfit>>
     }
 }
 
-fn unreadable(text: &str, error: &toml::de::Error) -> Unfit {
+fn read<T: DeserializeOwned>(text: &str, form: fn(T) -> Form) -> Result<Form, toml::de::Error> {
+    toml::from_str(text).map(form)
+}
+
+pub(in crate::envelope) fn unreadable(text: &str, error: &toml::de::Error) -> Unfit {
     let span = error.span();
     let line = span.clone().map(|span| line_at(text, span.start));
     let key = span.and_then(|span| text.lines().nth(line_at(text, span.start) - 1));
@@ -76,7 +165,7 @@ fn unreadable(text: &str, error: &toml::de::Error) -> Unfit {
 }
 
 /// The line, from 1, on which the field at `path` stands, or the innermost table around it.
-fn line_of(text: &str, path: &str) -> Option<usize> {
+pub(in crate::envelope) fn line_of(text: &str, path: &str) -> Option<usize> {
     let document = toml::de::DeTable::parse(text).ok()?;
     let mut table = document.get_ref();
     let mut found = None;
@@ -106,84 +195,6 @@ fn line_at(text: &str, offset: usize) -> usize {
     before.split(|byte| *byte == b'\n').count()
 }
 
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, default)]
-struct Preservation {
-    reference: String,
-    authority: Option<Contact>,
-    confirmation_contact: Option<Contact>,
-    investigative_authority: Option<Contact>,
-    offence: String,
-    legal_provisions: String,
-    facts: Option<Text>,
-    data: Vec<DataSought>,
-    relationship: Option<Text>,
-    custodian: String,
-    location: String,
-    necessity: Option<Text>,
-    mla_intended: bool,
-    mla_expected: String,
-    urgency_grounds: Option<Text>,
-    confidential: bool,
-    no_user_notification: bool,
-    days: u32,
-    previous_reference: String,
-    partial_disclosure: bool,
-    handling_code: String,
-}
-
-impl From<Preservation> for wire::PreservationForm {
-    fn from(form: Preservation) -> Self {
-        Self {
-            reference: form.reference,
-            authority: contact(form.authority),
-            confirmation_contact: contact(form.confirmation_contact),
-            investigative_authority: contact(form.investigative_authority),
-            offence: form.offence,
-            legal_provisions: form.legal_provisions,
-            facts: prose(form.facts),
-            data: form.data.into_iter().map(Into::into).collect(),
-            relationship: prose(form.relationship),
-            custodian: form.custodian,
-            location: form.location,
-            necessity: prose(form.necessity),
-            mla_intended: form.mla_intended,
-            mla_expected: form.mla_expected,
-            urgency_grounds: prose(form.urgency_grounds),
-            confidential: form.confidential,
-            no_user_notification: form.no_user_notification,
-            days: form.days,
-            previous_reference: form.previous_reference,
-            partial_disclosure: form.partial_disclosure,
-            handling_code: form.handling_code,
-        }
-    }
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, default)]
-struct Information {
-    reference: String,
-    authority: Option<Contact>,
-    subject: String,
-    question: Option<Text>,
-    urgency_grounds: Option<Text>,
-    tlp: String,
-}
-
-impl From<Information> for wire::InformationForm {
-    fn from(form: Information) -> Self {
-        Self {
-            reference: form.reference,
-            authority: contact(form.authority),
-            subject: form.subject,
-            question: prose(form.question),
-            urgency_grounds: prose(form.urgency_grounds),
-            tlp: form.tlp,
-        }
-    }
-}
-
 /// Running text: just the text, or a table with the language it is written in.
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "text, or a table { text, language }")]
@@ -200,87 +211,11 @@ struct Tagged {
     language: String,
 }
 
-fn prose(text: Option<Text>) -> Option<wire::Text> {
-    let text = match text? {
-        Text::Plain(text) => wire::Text { text, language: String::new() },
-        Text::Tagged(Tagged { text, language }) => wire::Text { text, language },
-    };
-    (text != wire::Text::default()).then_some(text)
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, default)]
-struct Contact {
-    organisation: String,
-    name: String,
-    job_title: String,
-    function: String,
-    address: String,
-    telephone: String,
-    mobile: String,
-    email: String,
-    fax: String,
-    office_hours: String,
-    time_zone: String,
-}
-
-/// A contact in which anything is filled in.
-fn contact(contact: Option<Contact>) -> Option<wire::Contact> {
-    let contact = contact?;
-    let contact = wire::Contact {
-        organisation: contact.organisation,
-        name: contact.name,
-        job_title: contact.job_title,
-        function: contact.function,
-        address: contact.address,
-        telephone: contact.telephone,
-        mobile: contact.mobile,
-        email: contact.email,
-        fax: contact.fax,
-        office_hours: contact.office_hours,
-        time_zone: contact.time_zone,
-    };
-    (contact != wire::Contact::default()).then_some(contact)
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, default)]
-struct DataSought {
-    description: String,
-    categories: Vec<String>,
-    identifiers: Vec<Identifier>,
-    period: Option<Period>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, default)]
-struct Identifier {
-    kind: String,
-    value: String,
-    qualifier: String,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, default)]
-struct Period {
-    from: String,
-    until: String,
-}
-
-impl From<DataSought> for wire::DataSought {
-    fn from(sought: DataSought) -> Self {
-        let identifiers = sought
-            .identifiers
-            .into_iter()
-            .map(|Identifier { kind, value, qualifier }| wire::Identifier {
-                kind,
-                value,
-                qualifier,
-            })
-            .filter(|identifier| *identifier != wire::Identifier::default())
-            .collect();
-        let period = sought.period.map(|Period { from, until }| wire::Period { from, until });
-        let period = period.filter(|period| *period != wire::Period::default());
-        Self { description: sought.description, categories: sought.categories, identifiers, period }
+impl<'de> Deserialize<'de> for wire::Text {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Ok(match Text::deserialize(from)? {
+            Text::Plain(text) => Self { text, language: String::new() },
+            Text::Tagged(Tagged { text, language }) => Self { text, language },
+        })
     }
 }

@@ -5,10 +5,11 @@
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use super::bank;
 use super::fields::{Field, Value};
 use crate::envelope::Malformed;
 use crate::envelope::read::{check_readable, malformed};
-use crate::envelope::words::{DataCategory, RefusalGround, UnableReason};
+use crate::envelope::words::{DataCategory, RefusalGround, UnableReason, Usefulness};
 use crate::units::{Timestamp, Unreadable};
 
 /// The longest text on one line, in bytes.
@@ -54,6 +55,8 @@ pub(super) enum Shape {
     RefusalGround,
     /// An `UnableReason`.
     UnableReason,
+    /// A `Usefulness`.
+    Usefulness,
     /// A word of a list.
     Word(&'static [&'static str]),
     /// Path of a field of a form.
@@ -66,6 +69,18 @@ pub(super) enum Shape {
     Url,
     /// An identifier of another kind.
     Identifier,
+    /// A state, ISO 3166-1 alpha-2; whether it is registered is not looked up.
+    Country,
+    /// An IBAN.
+    Iban,
+    /// A BIC.
+    Bic,
+    /// A currency.
+    Currency,
+    /// An amount of money.
+    Amount,
+    /// A SHA-256, in hexadecimal digits.
+    Sha256,
     /// A box to tick.
     Flag,
     /// A number of days.
@@ -75,6 +90,9 @@ pub(super) enum Shape {
 impl Shape {
     /// SIENA handling codes.
     pub(super) const HANDLING: Self = Self::Word(&["H0", "H1", "H2", "H3"]);
+    /// T-CY(2018)10, item 3.
+    pub(super) const REQUEST_STATUS: Self =
+        Self::Word(&["NEW", "FOLLOW_UP_MLA", "FOLLOW_UP_PRESERVATION"]);
     /// FIRST TLP 2.0.
     pub(super) const TLP: Self = Self::Word(&["RED", "AMBER", "AMBER+STRICT", "GREEN", "CLEAR"]);
     /// What an identifier is.
@@ -114,10 +132,17 @@ impl Shape {
             | Self::Category
             | Self::RefusalGround
             | Self::UnableReason
+            | Self::Usefulness
             | Self::Word(_)
             | Self::Path
             | Self::Ip
             | Self::Domain
+            | Self::Country
+            | Self::Iban
+            | Self::Bic
+            | Self::Currency
+            | Self::Amount
+            | Self::Sha256
             | Self::Flag
             | Self::Days => LINE_BYTES_MAX,
         }
@@ -173,6 +198,7 @@ fn check_text(shape: Shape, text: &str) -> Result<(), String> {
         Shape::Category => word::<DataCategory>(text),
         Shape::RefusalGround => word::<RefusalGround>(text),
         Shape::UnableReason => word::<UnableReason>(text),
+        Shape::Usefulness => word::<Usefulness>(text),
         Shape::Word(words) => {
             holds(words.contains(&text), text, &format!("one of {}", words.join(", ")))
         }
@@ -180,6 +206,15 @@ fn check_text(shape: Shape, text: &str) -> Result<(), String> {
         Shape::Ip => holds(IpAddr::from_str(text).is_ok(), text, "an IP address"),
         Shape::Domain => holds(is_domain(text), text, "a host name"),
         Shape::Url => holds(is_url(text), text, "a URL"),
+        Shape::Country => holds(is_country(text), text, "a state as NL (ISO 3166-1 alpha-2)"),
+        Shape::Iban => {
+            let what = "an IBAN without spaces and with the right check digits (ISO 13616)";
+            holds(bank::is_iban(text), text, what)
+        }
+        Shape::Bic => holds(bank::is_bic(text), text, "a BIC as ABNANL2A (ISO 9362)"),
+        Shape::Currency => holds(bank::is_currency(text), text, "a currency as EUR (ISO 4217)"),
+        Shape::Amount => holds(bank::is_amount(text), text, "an amount above 0 as 42300000.00"),
+        Shape::Sha256 => holds(is_sha256(text), text, "a SHA-256 in 64 hexadecimal digits"),
         Shape::Line | Shape::Prose | Shape::Identifier | Shape::Flag | Shape::Days => Ok(()),
     }
 }
@@ -192,14 +227,14 @@ fn word<T: FromStr<Err = Unreadable>>(text: &str) -> Result<(), String> {
     text.parse::<T>().map(drop).map_err(|error| error.why)
 }
 
-fn is_phone(text: &str) -> bool {
+pub(in crate::envelope) fn is_phone(text: &str) -> bool {
     let digits = text.strip_prefix('+').unwrap_or_default().as_bytes();
     (7..=15).contains(&digits.len())
         && digits.iter().all(u8::is_ascii_digit)
         && digits.first() != Some(&b'0')
 }
 
-fn is_email(text: &str) -> bool {
+pub(in crate::envelope) fn is_email(text: &str) -> bool {
     let Some((local, domain)) = text.rsplit_once('@') else { return false };
     let plain = |c: char| !c.is_whitespace() && !"@<>(),;:\\\"[]".contains(c);
     (1..=64).contains(&local.len()) && local.chars().all(plain) && is_domain(domain)
@@ -225,7 +260,15 @@ fn is_url(text: &str) -> bool {
         && !rest.chars().any(char::is_whitespace)
 }
 
-fn is_date(text: &str) -> bool {
+fn is_country(text: &str) -> bool {
+    text.len() == 2 && text.bytes().all(|b| b.is_ascii_uppercase())
+}
+
+fn is_sha256(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+pub(in crate::envelope) fn is_date(text: &str) -> bool {
     text.len() == 10 && text.as_bytes()[4] == b'-' && jiff::civil::Date::from_str(text).is_ok()
 }
 

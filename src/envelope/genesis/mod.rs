@@ -2,8 +2,13 @@
 //!
 //! Not for what changes later: national authorities and keys then change only by records.
 
-mod parse;
-mod render;
+mod logs;
+pub(super) mod parse;
+mod policy;
+pub(super) mod render;
+mod succession;
+
+pub use logs::{log_key_name, log_origin, log_verifier};
 
 use prost::Message as _;
 use serde::{Deserialize, Serialize};
@@ -14,6 +19,8 @@ use super::words::{Instrument, Role};
 use super::{BadSignature, Malformed, Signature, SigningKey};
 use crate::units::{Hash, MemberId, Name, Timestamp};
 use crate::wire::detente::envelope::v1 as wire;
+pub use policy::{COMMITTEE_MAX, default_policy, log_key, log_keys, witness_key, witness_key_name};
+pub use succession::{Announcement, BadAnnouncement, SUCCESSION_MAX};
 
 /// The only version of the rules there is.
 pub const RULES_VERSION: &str = "1";
@@ -101,6 +108,8 @@ pub struct FoundingDesk {
     pub encryption_keys: Vec<EncryptionKey>,
     /// Officers, in order of their names.
     pub officers: Vec<FoundingOfficer>,
+    /// The key with which it cosigns the heads of the logs, Ed25519; none where it is no witness.
+    pub witness_key: Option<PublicKey>,
 }
 
 /// A key to which bodies are sealed (suite 1).

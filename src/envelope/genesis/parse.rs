@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
+use std::str::FromStr;
 
 use prost::Message as _;
 
@@ -17,7 +18,7 @@ use crate::envelope::form::{is_language, is_zone};
 use crate::envelope::read::{check, check_readable, malformed, moment, text};
 use crate::envelope::sign::Algorithm;
 use crate::envelope::words::{Instrument, Role};
-use crate::units::{Hash, Timestamp};
+use crate::units::{Hash, Timestamp, Unreadable};
 use crate::wire::detente::envelope::v1 as wire;
 
 /// The longest text for people (a name, an organisation, a time zone), in bytes.
@@ -86,12 +87,8 @@ fn read_member(at: &str, member: wire::GenesisMember) -> Result<FoundingMember, 
     check(days.contains(&preservation_days_min), format!("{at}.preservation_days_min"), || {
         format!("{preservation_days_min} is not {} to {} days", days.start(), days.end())
     })?;
-    let field = format!("{at}.instruments");
-    let read: BTreeSet<Instrument> =
-        instruments.iter().map(|word| text(&field, word)).collect::<Result<_, _>>()?;
-    check(!read.is_empty() && read.len() == instruments.len(), &field, || {
-        "empty, or one stands twice".to_owned()
-    })?;
+    let instruments: Vec<Instrument> =
+        read_words(&format!("{at}.instruments"), &instruments, true)?;
     check((1..=LIST_MAX).contains(&desks.len()), format!("{at}.desks"), || {
         format!("{} where 1 to {LIST_MAX} belong", desks.len())
     })?;
@@ -104,7 +101,7 @@ fn read_member(at: &str, member: wire::GenesisMember) -> Result<FoundingMember, 
             national_key_algorithm,
             &national_key,
         )?,
-        instruments: read.into_iter().collect(),
+        instruments,
         preservation_days_min,
         desks: read_list(&format!("{at}.desks"), desks, read_desk)?,
     };
@@ -122,6 +119,7 @@ fn read_desk(at: &str, desk: wire::GenesisDesk) -> Result<FoundingDesk, Malforme
         desk_key,
         encryption_keys,
         officers,
+        witness_key,
     } = desk;
     for (field, len) in [
         ("languages", languages.len()),
@@ -146,12 +144,16 @@ fn read_desk(at: &str, desk: wire::GenesisDesk) -> Result<FoundingDesk, Malforme
             read_encryption_key,
         )?,
         officers: read_list(&format!("{at}.officers"), officers, read_officer)?,
+        witness_key: read_witness(format!("{at}.witness_key"), &witness_key)?,
     };
     check_order(&format!("{at}.officers"), desk.officers.iter().map(|officer| &officer.name))?;
     Ok(desk)
 }
 
-fn read_encryption_key(at: &str, key: wire::EncryptionKey) -> Result<EncryptionKey, Malformed> {
+pub(in crate::envelope) fn read_encryption_key(
+    at: &str,
+    key: wire::EncryptionKey,
+) -> Result<EncryptionKey, Malformed> {
     let wire::EncryptionKey { suite, public_key, from_ms, until_ms } = key;
     check(suite == i32::from(SUITE), format!("{at}.suite"), || {
         format!("{suite} is not a known suite")
@@ -161,19 +163,17 @@ fn read_encryption_key(at: &str, key: wire::EncryptionKey) -> Result<EncryptionK
         .map_err(|Malformed { field, why }| malformed(format!("{at}.{field}"), why))
 }
 
-fn read_officer(at: &str, officer: wire::GenesisOfficer) -> Result<FoundingOfficer, Malformed> {
+pub(in crate::envelope) fn read_officer(
+    at: &str,
+    officer: wire::GenesisOfficer,
+) -> Result<FoundingOfficer, Malformed> {
     let wire::GenesisOfficer { name, key_algorithm, key, roles, from_ms, until_ms } = officer;
-    let field = format!("{at}.roles");
-    let read: BTreeSet<Role> =
-        roles.iter().map(|word| text(&field, word)).collect::<Result<_, _>>()?;
-    check(!read.is_empty() && read.len() == roles.len(), &field, || {
-        "empty, or one stands twice".to_owned()
-    })?;
+    let roles: Vec<Role> = read_words(&format!("{at}.roles"), &roles, true)?;
     let (from, until) = read_validity(at, from_ms, until_ms)?;
     Ok(FoundingOfficer {
         name: text(format!("{at}.name"), &name)?,
         key: read_signer(format!("{at}.key"), key_algorithm, &key)?,
-        roles: read.into_iter().collect(),
+        roles,
         from,
         until,
     })
@@ -192,13 +192,32 @@ fn read_key(field: String, algorithm: i32, key: &[u8]) -> Result<PublicKey, Malf
 }
 
 /// A key that signs statements or the genesis: Ed25519, because ML-DSA-44 never stands alone.
-fn read_signer(field: String, algorithm: i32, key: &[u8]) -> Result<PublicKey, Malformed> {
+pub(in crate::envelope) fn read_signer(
+    field: String,
+    algorithm: i32,
+    key: &[u8],
+) -> Result<PublicKey, Malformed> {
     let key = read_key(field.clone(), algorithm, key)?;
     check(key.algorithm() == Algorithm::Ed25519, field, || "not an Ed25519 key".to_owned())?;
     Ok(key)
 }
 
-fn read_ca(field: &str, certificates: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>, Malformed> {
+/// The key of a witness, Ed25519; none when it is empty.
+pub(in crate::envelope) fn read_witness(
+    field: String,
+    key: &[u8],
+) -> Result<Option<PublicKey>, Malformed> {
+    if key.is_empty() {
+        return Ok(None);
+    }
+    let read = PublicKey::parse(Algorithm::Ed25519, key);
+    read.map(Some).map_err(|why| malformed(field, why))
+}
+
+pub(in crate::envelope) fn read_ca(
+    field: &str,
+    certificates: Vec<Vec<u8>>,
+) -> Result<Vec<Vec<u8>>, Malformed> {
     check((1..=LIST_MAX).contains(&certificates.len()), field, || {
         format!("{} where 1 to {LIST_MAX} belong", certificates.len())
     })?;
@@ -213,14 +232,14 @@ fn read_ca(field: &str, certificates: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>, Malf
     Ok(certificates)
 }
 
-fn read_prose(field: String, value: String) -> Result<String, Malformed> {
+pub(in crate::envelope) fn read_prose(field: String, value: String) -> Result<String, Malformed> {
     check(!value.trim().is_empty(), &field, || "absent".to_owned())?;
     check(value.len() <= TEXT_BYTES_MAX, &field, || format!("longer than {TEXT_BYTES_MAX} bytes"))?;
     check_readable(&field, &value, false)?;
     Ok(value)
 }
 
-fn read_shaped(
+pub(in crate::envelope) fn read_shaped(
     field: String,
     value: String,
     is_one: fn(&str) -> bool,
@@ -230,7 +249,7 @@ fn read_shaped(
     Ok(value)
 }
 
-fn read_list<W, T>(
+pub(in crate::envelope) fn read_list<W, T>(
     field: &str,
     list: Vec<W>,
     read: impl Fn(&str, W) -> Result<T, Malformed>,
@@ -238,8 +257,21 @@ fn read_list<W, T>(
     list.into_iter().enumerate().map(|(i, item)| read(&format!("{field}[{i}]"), item)).collect()
 }
 
+/// Words of a list, each once, put into their order; empty only where that is not `needed`.
+pub(in crate::envelope) fn read_words<T: FromStr<Err = Unreadable> + Ord>(
+    field: &str,
+    words: &[String],
+    needed: bool,
+) -> Result<Vec<T>, Malformed> {
+    let read: BTreeSet<T> = words.iter().map(|word| text(field, word)).collect::<Result<_, _>>()?;
+    check((!read.is_empty() || !needed) && read.len() == words.len(), field, || {
+        "empty, or one stands twice".to_owned()
+    })?;
+    Ok(read.into_iter().collect())
+}
+
 /// Refuses a list that is not strictly ascending: each stands once, and there is one right order.
-fn check_order<T: Ord + Display>(
+pub(in crate::envelope) fn check_order<T: Ord + Display>(
     field: &str,
     names: impl Iterator<Item = T>,
 ) -> Result<(), Malformed> {
@@ -266,6 +298,9 @@ fn check_keys(genesis: &Genesis) -> Result<(), Malformed> {
         for desk in &member.desks {
             let name = format!("{}/{}", member.id, desk.name);
             check_new(format!("desk key of {name}"), desk.desk_key.id())?;
+            if let Some(key) = &desk.witness_key {
+                check_new(format!("witness key of {name}"), key.id())?;
+            }
             for key in &desk.encryption_keys {
                 check_new(format!("encryption key of {name}"), key.id)?;
             }

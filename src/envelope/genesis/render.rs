@@ -2,7 +2,7 @@
 //!
 //! Not for checking it: what is rendered is read again before anybody signs.
 
-use super::{FoundingDesk, Genesis, LogKey, PublicKey};
+use super::{EncryptionKey, FoundingDesk, FoundingOfficer, Genesis, LogKey, PublicKey};
 use crate::envelope::cipher::SUITE;
 use crate::wire::detente::envelope::v1 as wire;
 
@@ -50,27 +50,37 @@ fn desk_to_wire(desk: &FoundingDesk) -> wire::GenesisDesk {
         languages: desk.languages.clone(),
         desk_key_algorithm: number(&desk.desk_key),
         desk_key: desk.desk_key.as_bytes().to_vec(),
-        encryption_keys: desk
-            .encryption_keys
-            .iter()
-            .map(|key| wire::EncryptionKey {
-                suite: i32::from(SUITE),
-                public_key: key.key.clone(),
-                from_ms: key.from.0,
-                until_ms: key.until.0,
-            })
-            .collect(),
-        officers: desk
-            .officers
-            .iter()
-            .map(|officer| wire::GenesisOfficer {
-                name: officer.name.to_string(),
-                key_algorithm: number(&officer.key),
-                key: officer.key.as_bytes().to_vec(),
-                roles: officer.roles.iter().map(ToString::to_string).collect(),
-                from_ms: officer.from.0,
-                until_ms: officer.until.0,
-            })
-            .collect(),
+        encryption_keys: desk.encryption_keys.iter().map(encryption_key_to_wire).collect(),
+        officers: desk.officers.iter().map(officer_to_wire).collect(),
+        witness_key: witness_to_wire(desk.witness_key.as_ref()),
+    }
+}
+
+/// The message of a key to which bodies are sealed.
+pub(in crate::envelope) fn encryption_key_to_wire(key: &EncryptionKey) -> wire::EncryptionKey {
+    let EncryptionKey { id: _, key, from, until } = key;
+    wire::EncryptionKey {
+        suite: i32::from(SUITE),
+        public_key: key.clone(),
+        from_ms: from.0,
+        until_ms: until.0,
+    }
+}
+
+/// The field of a witness's key.
+pub(in crate::envelope) fn witness_to_wire(key: Option<&PublicKey>) -> Vec<u8> {
+    key.map(|key| key.as_bytes().to_vec()).unwrap_or_default()
+}
+
+/// The message of an officer.
+pub(in crate::envelope) fn officer_to_wire(officer: &FoundingOfficer) -> wire::GenesisOfficer {
+    let FoundingOfficer { name, key, roles, from, until } = officer;
+    wire::GenesisOfficer {
+        name: name.to_string(),
+        key_algorithm: i32::from(key.algorithm().number()),
+        key: key.as_bytes().to_vec(),
+        roles: roles.iter().map(ToString::to_string).collect(),
+        from_ms: from.0,
+        until_ms: until.0,
     }
 }

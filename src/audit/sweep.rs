@@ -1,0 +1,171 @@
+//! Every full tile and every entry below a verified right edge, on all cores.
+//!
+//! Not for the edge itself, and not for files outside the tree. The work is handed out from left
+//! to right, a tile of leaf hashes and its bundle at a time; tiles of higher levels are verified by
+//! whoever takes the next piece. What is held in memory is a path from the top to a leaf, and one
+//! tile and bundle per thread.
+
+use std::num::NonZeroUsize;
+use std::sync::{Mutex, PoisonError, mpsc};
+
+use super::edge::{Edge, first_difference, from_below};
+use super::files::{Files, damaged, fold};
+use super::{Damage, Fault};
+use crate::tlog::tile::{Place, TILE_WIDTH};
+use crate::units::Hash;
+
+/// Pieces that a thread takes at a time: 4,096 leaves.
+const PIECES_AT_ONCE: usize = 16;
+
+/// A bundle, and what its leaves must be.
+enum Piece {
+    /// A full tile of leaf hashes with this index must lead to this hash.
+    Full(u64, Hash),
+    /// The tile at the right edge, which is verified already.
+    Edge(Place, Vec<Hash>),
+}
+
+/// Hashes of one level whose tiles are still to be looked at.
+struct Frame {
+    level: u8,
+    next: u64,
+    hashes: std::vec::IntoIter<Hash>,
+}
+
+/// What is still to be handed out, in order.
+struct Feeder<'f> {
+    files: &'f Files,
+    /// The edge's tiles, the lowest level first: they are taken from the end.
+    edges: Vec<Edge>,
+    stack: Vec<Frame>,
+    /// Number of the next piece.
+    number: u64,
+    /// The fault with the lowest number so far. Nothing is handed out after it.
+    fault: Option<(u64, Fault)>,
+}
+
+/// Verifies everything below the edge, and says after each piece of work how many leaves it had.
+pub(super) fn sweep(
+    files: &Files,
+    mut edges: Vec<Edge>,
+    threads: NonZeroUsize,
+    done: &mut dyn FnMut(u64),
+) -> Result<(), Fault> {
+    edges.reverse();
+    let feeder = Feeder { files, edges, stack: Vec::new(), number: 0, fault: None };
+    let feeder = Mutex::new(feeder);
+    std::thread::scope(|scope| {
+        let (say, said) = mpsc::channel();
+        for _ in 0..threads.get() {
+            let (feeder, say) = (&feeder, say.clone());
+            scope.spawn(move || work(files, feeder, &say));
+        }
+        drop(say);
+        said.into_iter().for_each(done);
+    });
+    let feeder = feeder.into_inner().unwrap_or_else(PoisonError::into_inner);
+    feeder.fault.map_or(Ok(()), |(_, fault)| Err(fault))
+}
+
+fn work(files: &Files, feeder: &Mutex<Feeder<'_>>, say: &mpsc::Sender<u64>) {
+    let locked = || feeder.lock().unwrap_or_else(PoisonError::into_inner);
+    loop {
+        let pieces = locked().take();
+        if pieces.is_empty() {
+            return;
+        }
+        let mut leaves = 0;
+        for (number, piece) in pieces {
+            match check(files, piece) {
+                Ok(more) => leaves += more,
+                Err(fault) => {
+                    locked().stop(number, fault);
+                    return;
+                }
+            }
+        }
+        // Nobody listens any more only when the caller is gone.
+        let _unheard = say.send(leaves);
+    }
+}
+
+/// Verifies a tile of leaf hashes and its bundle; answers with the number of leaves.
+fn check(files: &Files, piece: Piece) -> Result<u64, Fault> {
+    let (place, hashes) = match piece {
+        Piece::Edge(place, hashes) => (place, hashes),
+        Piece::Full(index, expected) => {
+            let (place, hashes) = full(files, 0, index, expected)?;
+            (place, hashes)
+        }
+    };
+    files.bundle(place)?.check(&hashes)?;
+    Ok(u64::from(place.width()))
+}
+
+/// The hashes of a full tile, which must lead to `expected`.
+fn full(files: &Files, level: u8, index: u64, expected: Hash) -> Result<(Place, Vec<Hash>), Fault> {
+    // An index that no tile has cannot come from a tree of less than 2^63 leaves.
+    let wrong = |_| damaged(Damage::Missing { file: format!("tile/{level}/{index}") });
+    let place = Place::new(index, TILE_WIDTH).map_err(wrong)?;
+    let (file, hashes) = files.tile(level, place)?;
+    let found = fold(&hashes);
+    if found == expected {
+        return Ok((place, hashes));
+    }
+    let below = from_below(files, level, place).filter(|below| fold(below) == expected);
+    let pinned = below.and_then(|below| first_difference(&file, level, place, &below, &hashes));
+    let level = level.saturating_add(1);
+    Err(damaged(pinned.unwrap_or(Damage::Tile { file, level, index, expected, found })))
+}
+
+impl Feeder<'_> {
+    /// The next pieces with their numbers; nothing at the end, or after a fault.
+    fn take(&mut self) -> Vec<(u64, Piece)> {
+        let mut taken = Vec::new();
+        while taken.len() < PIECES_AT_ONCE && self.fault.is_none() {
+            let number = self.number;
+            match self.next() {
+                Ok(Some(piece)) => taken.push((number, piece)),
+                Ok(None) => break,
+                Err(fault) => self.stop(number, fault),
+            }
+            self.number += 1;
+        }
+        taken
+    }
+
+    /// Keeps the fault that comes first. Whatever comes before it has been handed out already.
+    fn stop(&mut self, number: u64, fault: Fault) {
+        if self.fault.as_ref().is_none_or(|(first, _)| number < *first) {
+            self.fault = Some((number, fault));
+        }
+    }
+
+    fn next(&mut self) -> Result<Option<Piece>, Fault> {
+        loop {
+            let Some(frame) = self.stack.last_mut() else {
+                let Some(Edge { level, place, hashes, .. }) = self.edges.pop() else {
+                    return Ok(None);
+                };
+                if level == 0 {
+                    return Ok(Some(Piece::Edge(place, hashes)));
+                }
+                let next = place.index() * TILE_WIDTH;
+                self.stack.push(Frame { level, next, hashes: hashes.into_iter() });
+                continue;
+            };
+            let Some(hash) = frame.hashes.next() else {
+                self.stack.pop();
+                continue;
+            };
+            let (level, index) = (frame.level - 1, frame.next);
+            frame.next += 1;
+            if level == 0 {
+                return Ok(Some(Piece::Full(index, hash)));
+            }
+            let (place, hashes) = full(self.files, level, index, hash)?;
+            let next = place.index() * TILE_WIDTH;
+            self.stack.push(Frame { level, next, hashes: hashes.into_iter() });
+        }
+    }
+}

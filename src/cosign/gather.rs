@@ -1,0 +1,179 @@
+//! One witness and one log: asks about each newly published head, C2SP tlog-witness 1.0.0.
+//!
+//! Not for how the witness is reached. A head that came while the one before was asked about is
+//! asked about next; those between are passed over, for a later head covers them. After 409 the
+//! witness is asked once more, from the size that it names; whatever else it answers is final for
+//! this head, so that nothing here can go in circles.
+
+use std::time::Duration;
+
+use super::witnesses::Place;
+use crate::codec::Log;
+use crate::relay::{PublicHead, Relay};
+use crate::tlog::VerifierKey;
+use crate::tlog::witness::{AddCheckpoint, parse_lines};
+
+/// How long an answer may take.
+pub const ASK_WITHIN: Duration = Duration::from_secs(10);
+
+/// Before a proof is tried again that could not be made: the tables are being made anew.
+const PROOF_PAUSE: Duration = Duration::from_secs(1);
+
+/// How much of a witness's words is kept, in characters.
+const WORDS_MAX: usize = 200;
+
+/// An answer of a witness.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// As C2SP tlog-witness over HTTP.
+    pub status: u16,
+    /// Cosignature lines after 200, the size that it has seen after 409, else words.
+    pub body: String,
+}
+
+/// The witness cannot be asked any more, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gone(pub String);
+
+/// A way to ask a witness.
+pub trait Ask: Sync {
+    /// Asks it for a cosignature: `body` is that of add-checkpoint.
+    fn ask(&self, log: Log, body: String) -> impl Future<Output = Result<Answer, Gone>> + Send;
+}
+
+/// What came of a question.
+enum Outcome {
+    Cosigned,
+    /// It has seen so many leaves, not what it was said to have.
+    SeenSize(u64),
+    Declined(String),
+}
+
+/// Asks a witness that has cosigned a head of `seen` leaves about every published head of a log,
+/// until it cannot be asked any more.
+pub async fn gather(
+    relay: &Relay,
+    log: Log,
+    (witness, place): (&VerifierKey, &Place),
+    mut seen: u64,
+    link: &impl Ask,
+) -> Gone {
+    let mut heads = relay.heads().follow(log);
+    let mut asked = None;
+    loop {
+        let head = {
+            let is_new = |head: &Option<std::sync::Arc<PublicHead>>| {
+                head.as_ref().is_some_and(|head| asked != Some((head.size, head.root)))
+            };
+            // The heads live as long as the relay, of which a handle is held.
+            let Ok(head) = heads.wait_for(is_new).await else {
+                return Gone("the relay has stopped".to_owned());
+            };
+            head.clone()
+        };
+        let Some(head) = head else { continue };
+        asked = Some((head.size, head.root));
+        match about(relay, log, (witness, &head), &mut seen, link).await {
+            Ok(Outcome::Cosigned) => place.cosigned(log, head.size),
+            Ok(Outcome::SeenSize(size)) => {
+                let why = format!(
+                    "it says that it has seen {size} leaves of the {} log when asked about {}",
+                    log.as_str(),
+                    head.size
+                );
+                decline(place, witness, log, why);
+            }
+            Ok(Outcome::Declined(why)) => decline(place, witness, log, why),
+            Err(Gone(why)) => {
+                place.trouble(why.clone());
+                return Gone(why);
+            }
+        }
+    }
+}
+
+fn decline(place: &Place, witness: &VerifierKey, log: Log, why: String) {
+    let (witness, log) = (witness.name().as_str(), log.as_str());
+    tracing::warn!(witness, log, why, "a witness has not cosigned");
+    place.trouble(why);
+}
+
+/// Asks about one head, once or twice.
+async fn about(
+    relay: &Relay,
+    log: Log,
+    (witness, head): (&VerifierKey, &PublicHead),
+    seen: &mut u64,
+    link: &impl Ask,
+) -> Result<Outcome, Gone> {
+    let mut answered = once(relay, log, (witness, head), *seen, link).await?;
+    if let Outcome::SeenSize(size) = answered
+        && size != *seen
+    {
+        *seen = size;
+        if size <= head.size {
+            answered = once(relay, log, (witness, head), size, link).await?;
+        }
+    }
+    if matches!(answered, Outcome::Cosigned) {
+        *seen = head.size;
+    }
+    Ok(answered)
+}
+
+async fn once(
+    relay: &Relay,
+    log: Log,
+    (witness, head): (&VerifierKey, &PublicHead),
+    seen: u64,
+    link: &impl Ask,
+) -> Result<Outcome, Gone> {
+    if seen > head.size {
+        return Ok(Outcome::SeenSize(seen));
+    }
+    let proof = loop {
+        match relay.prove_growth(log, seen, head.size).await {
+            Ok(proof) => break proof,
+            Err(error @ crate::relay::Error::Stopped) => return Err(Gone(error.to_string())),
+            Err(error) => tracing::debug!(%error, "no proof for a witness yet"),
+        }
+        tokio::time::sleep(PROOF_PAUSE).await;
+    };
+    let checkpoint = head.note.clone();
+    let body = AddCheckpoint { old_size: seen, proof, checkpoint }.to_string();
+    let Answer { status, body } = link.ask(log, body).await?;
+    Ok(match status {
+        200 => note(relay, log, (witness, head), &body),
+        409 => match body.trim_end().parse() {
+            Ok(size) => Outcome::SeenSize(size),
+            Err(_) => Outcome::Declined("it answered 409 without the size it has seen".to_owned()),
+        },
+        status => Outcome::Declined(format!("it answered {status}: {}", words(&body))),
+    })
+}
+
+/// Verifies and notes what a witness says is its cosignature.
+fn note(
+    relay: &Relay,
+    log: Log,
+    (witness, head): (&VerifierKey, &PublicHead),
+    body: &str,
+) -> Outcome {
+    let lines = match parse_lines(body) {
+        Ok(lines) => lines,
+        Err(error) => return Outcome::Declined(format!("it answered 200 with {error}")),
+    };
+    let Some(line) = lines.iter().find(|line| line.is_by(witness)) else {
+        return Outcome::Declined("it answered 200 without a line of its own key".to_owned());
+    };
+    match relay.heads().cosigned(log, head, witness, line, relay.now()) {
+        Ok(_new) => Outcome::Cosigned,
+        Err(bad) => Outcome::Declined(format!("its cosignature does not hold: {bad}")),
+    }
+}
+
+/// What a witness wrote, fit for a log: the first line, without control characters.
+fn words(body: &str) -> String {
+    let line = body.lines().next().unwrap_or_default();
+    line.chars().filter(|c| !c.is_control()).take(WORDS_MAX).collect()
+}

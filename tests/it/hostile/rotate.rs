@@ -1,0 +1,183 @@
+//! The key of a log is exchanged: desks and witnesses take the new one when the old one has
+//! announced it and the witnesses have seen that, and no other.
+
+use detente::codec::{Log, decode_event, encode_event};
+use detente::envelope::genesis::Announcement;
+use detente::relay::{OpenError, Relay, Seeds, Signers, SystemClock};
+use detente::rules::{Event, Kind, Numbering};
+use detente::tlog::{Signer, note};
+use detente::wire::detente::directory::v1 as wire;
+use wire::follow_entries_response::Item;
+use zeroize::Zeroizing;
+
+use super::{Hostile, until};
+use crate::api_net::{seed, seeds};
+use crate::net;
+
+/// The keys while the traffic log's next one stands beside its own.
+fn both() -> Seeds {
+    Seeds { next_traffic: Some(Zeroizing::new(seed("log traffic 2"))), ..seeds() }
+}
+
+/// The keys afterwards.
+fn new_only() -> Seeds {
+    Seeds { traffic: Zeroizing::new(seed("log traffic 2")), ..seeds() }
+}
+
+fn signer(of: &str) -> Signer {
+    let name = "detente-test/traffic".parse().unwrap();
+    Signer::from_seed(name, note::Kind::Ed25519, seed(of))
+}
+
+fn notice(net: &Hostile, member: &str) -> String {
+    net.desk(member).notices().first().map(|(_, what)| what.clone()).unwrap_or_default()
+}
+
+async fn until_notice(net: &Hostile, member: &str, words: &str) {
+    until(&format!("{words:?} at {member}"), || notice(net, member).contains(words)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_key_counts_once_the_witnesses_have_seen_its_announcement() {
+    let mut net = Hostile::start().await;
+    net.ask_and_settle("NL", "RO").await;
+    net.publish(Log::Directory).await;
+    net.publish(Log::Traffic).await;
+    net.restart_with(both()).await;
+    for member in ["NL", "RO", "XM"] {
+        until_notice(&net, member, "it does not count").await;
+    }
+    let what = notice(&net, "NL");
+    assert!(what.contains("the traffic log has the new key"), "{what}");
+    // Heads carry both signatures, so nothing stops.
+    let (_, head) = net.head(Log::Traffic);
+    assert_eq!(head.lines().len(), 2);
+    net.ask_and_settle("NL", "RO").await;
+
+    // Too early, the new one alone is as good as none.
+    net.restart_with(new_only()).await;
+    assert_eq!(net.cosign("XM", Log::Traffic).await.status, 403);
+    let sent = net.ask("NL", "RO").await;
+    let desk = net.desk("NL").clone();
+    until("its receipt is refused", || desk.file().proofs().is_in_dispute(sent.message)).await;
+    let found = desk.evidence_of(sent.request).await.unwrap();
+    assert_eq!(found[0].code, "D-314");
+
+    // Witnessed under the old key, it counts, and the receipt holds after all.
+    net.restart_with(both()).await;
+    net.publish(Log::Directory).await;
+    for member in ["NL", "RO", "XM"] {
+        until_notice(&net, member, "it counts").await;
+    }
+    net.restart_with(new_only()).await;
+    until("it is recorded", || desk.file().outbox_len() == 0).await;
+    let last = net.ask_and_settle("NL", "RO").await;
+    assert_eq!(net.head(Log::Traffic).1.lines().len(), 1);
+    net.publish(Log::Traffic).await;
+
+    // Also after a restart, when what was cosigned last bears the new signature alone.
+    net.restart_desk("XM").await;
+    net.ask_and_settle("XM", "RO").await;
+    net.publish(Log::Traffic).await;
+    for member in ["NL", "RO", "XM"] {
+        assert_eq!(net.codes(member), Vec::<&str>::new(), "{member}");
+    }
+    check_alone(&net, last.request).await;
+}
+
+/// Whoever checks a proof alone names the new key.
+async fn check_alone(net: &Hostile, request: detente::units::RequestId) {
+    let (proofs, _) = net.desk("NL").proofs_of(request).await.unwrap();
+    let proof = net.file("p.tlog-proof", proofs[0].proof.as_bytes());
+    let (proof, genesis) = (proof.to_str().unwrap(), net.genesis_file());
+    let genesis = genesis.to_str().unwrap();
+    let alone = std::process::Command::new(env!("CARGO_BIN_EXE_detente"))
+        .args(["verify", "proof", proof, "--genesis", genesis])
+        .output()
+        .unwrap();
+    assert_eq!(alone.status.code(), Some(3), "{alone:?}");
+    let key = signer("log traffic 2").public().to_string();
+    net::run(&["verify", "proof", proof, "--genesis", genesis, "--key", &key]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_relay_does_not_start_with_a_key_that_nobody_announced() {
+    let mut net = Hostile::start().await;
+    let store = net.copy("other").await;
+    let genesis = net.genesis();
+    let signers = Signers::unchecked(&genesis.network, &new_only()).unwrap();
+    let options = detente::relay::Options {
+        directory: store,
+        journal: detente::journal::file::Options::default(),
+        tables_cache_bytes: 8 << 20,
+        envelope_bytes_max: 256 << 10,
+        genesis_hash: genesis.hash,
+        signers: Some(std::sync::Arc::new(signers)),
+        policy: None,
+    };
+    let signed = std::fs::read(net.genesis_file()).unwrap();
+    let clock = std::sync::Arc::new(SystemClock::default());
+    let opened = tokio::task::spawn_blocking(move || Relay::open(&options, &signed, clock).err());
+    let refused = opened.await.unwrap();
+    assert!(matches!(&refused, Some(OpenError::LogKey(why)) if why.log == Log::Traffic));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_announcement_that_the_old_key_has_not_signed_changes_nothing() {
+    let mut net = Hostile::start().await;
+    net.publish(Log::Directory).await;
+    let stranger = (&signer("a stranger"), &signer("log traffic 2"));
+    let forged = Announcement::sign(net.genesis().hash, 1, stranger).unwrap();
+    net.door("RO").lie(|lies| {
+        lies.entries = Some(Box::new(move |mut response| {
+            if let Some(Item::Record(record)) = &mut response.item
+                && record.leaf_index == 1
+            {
+                let time = decode_event(&record.event, &[]).unwrap().time;
+                let kind = Kind::LogKeyAnnounced(Box::new(forged.clone()));
+                let event = Event { from: None, to: None, request: None, kind };
+                let numbering =
+                    Numbering { desk_indexes: Vec::new(), pair_sequence: 0, previous: None };
+                record.event = encode_event(&event, &numbering, time, None);
+            }
+            vec![response]
+        }));
+    });
+    net.restart_with(both()).await;
+    let ro = net.desk("RO").clone();
+    until("it is an alarm", || ro.status().alarms > 0).await;
+    until_notice(&net, "XM", "the traffic log has the new key").await;
+    assert_eq!((ro.file().contacts().next_leaf(), notice(&net, "RO").as_str()), (1, ""));
+}
+
+#[tokio::test]
+async fn a_key_is_made_named_in_the_configuration_and_announced_at_the_next_start() {
+    let dev = net::Dev::new(&["NL", "RO"]);
+    let directory = dev.made.directory.to_str().unwrap();
+    let relay = dev.start_relay();
+    let agent = dev.start_agent("NL");
+    let said = net::run(&["pki", "log-key", directory, "traffic"]);
+    assert!(said.contains("log-traffic-2.key") && said.contains("key detente-test/traffic+"));
+    let config = std::fs::read_to_string(&dev.made.relay_config).unwrap();
+    let line = "traffic_key = \"log-traffic.key\"";
+    let next = format!("{line}\nnext_traffic_key = \"log-traffic-2.key\"");
+    assert!(config.contains(line), "{config}");
+    std::fs::write(&dev.made.relay_config, config.replacen(line, &next, 1)).unwrap();
+    relay.kill();
+    let relay = dev.start_relay();
+    let socket = dev.desk_config("NL").counter.socket;
+    let socket = socket.to_str().unwrap();
+    let started = std::time::Instant::now();
+    loop {
+        let status = std::process::Command::new(env!("CARGO_BIN_EXE_detente"))
+            .args(["desk", "status", "--json", "--socket", socket])
+            .output()
+            .unwrap();
+        if String::from_utf8_lossy(&status.stdout).contains("the traffic log has the new key") {
+            break;
+        }
+        let within = std::time::Duration::from_secs(120);
+        assert!(started.elapsed() < within, "{}\n{}", relay.tail(), agent.tail());
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+}

@@ -1,0 +1,202 @@
+//! A relay on an older copy of its store signs nothing before its witnesses have said how far they
+//! have seen, and nothing at all when they have seen more.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use detente::codec::Log;
+use detente::grpc::Limits;
+use detente::relay::{PublicHead, Relay, SystemClock};
+use detente::tlog::merkle::empty_root;
+use detente::wire::detente::log::v1 as wire;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Streaming;
+
+use crate::api_net::{self as api, MEMBERS, Net, question, signed_genesis};
+use crate::witness_relay::{PATIENCE, publish};
+
+async fn start(store: &Path, signed: &[u8]) -> Net {
+    let clock = Arc::new(SystemClock::default());
+    Net::start_in(store, signed.to_vec(), Limits::default(), clock).await
+}
+
+/// A witness's connection; what it is asked is not answered.
+struct Connected {
+    _say: mpsc::Sender<wire::WitnessRequest>,
+    _heard: Streaming<wire::WitnessResponse>,
+}
+
+/// Has a member's desk say that it has cosigned these heads, with or without their notes.
+async fn tell(net: &Net, member: &str, heads: &[Arc<PublicHead>], proven: bool) -> Connected {
+    let (say, said) = mpsc::channel(4);
+    let told = |head: &Arc<PublicHead>| wire::WitnessedHead {
+        log: head.note.text().lines().next().unwrap().rsplit('/').next().unwrap().to_owned(),
+        size: head.size,
+        root: head.root.0.to_vec(),
+        checkpoint: if proven { head.note.to_string() } else { String::new() },
+    };
+    let mut heads: Vec<_> = heads.iter().map(told).collect();
+    for log in Log::ALL {
+        if heads.iter().all(|head| head.log != log.as_str()) {
+            heads.push(wire::WitnessedHead {
+                log: log.as_str().to_owned(),
+                size: 0,
+                root: empty_root().0.to_vec(),
+                checkpoint: String::new(),
+            });
+        }
+    }
+    let verifier_key = api::witness(member).public().to_string();
+    let hello = wire::witness_request::Item::Hello(wire::WitnessHello { heads, verifier_key });
+    say.send(wire::WitnessRequest { item: Some(hello) }).await.unwrap();
+    let mut client = net.client(member);
+    let heard = client.log.witness(ReceiverStream::new(said)).await.unwrap().into_inner();
+    Connected { _say: say, _heard: heard }
+}
+
+fn held(relay: &Relay) -> Option<Arc<str>> {
+    relay.signers().unwrap().held()
+}
+
+async fn until_held(relay: &Relay, is_so: impl Fn(Option<&str>) -> bool) {
+    let mut holds = relay.signers().unwrap().holds();
+    let so = holds.wait_for(|why| is_so(why.as_deref()));
+    let waited = tokio::time::timeout(PATIENCE, so).await;
+    waited.unwrap_or_else(|_| panic!("{:?}", held(relay))).unwrap();
+}
+
+/// Says something, and gives the newest head.
+async fn say(net: &Net) -> Arc<PublicHead> {
+    net.client("NL").submit(&question("NL", "RO")).await.unwrap();
+    publish(&net.relay, Log::Traffic)
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let at = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &at);
+        } else {
+            std::fs::copy(entry.path(), at).unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_signs_once_the_quorum_has_seen_nothing_that_is_not_in_it() {
+    let (place, signed) = (tempfile::tempdir().unwrap(), signed_genesis());
+    let store = place.path().join("relay");
+    std::fs::create_dir(&store).unwrap();
+    let net = start(&store, &signed).await;
+    let heads = [publish(&net.relay, Log::Directory), say(&net).await];
+    net.close().await;
+    // A plain restart is none of this.
+    let net = start(&store, &signed).await;
+    assert_eq!(held(&net.relay), None);
+    say(&net).await;
+    net.close().await;
+
+    let copied = place.path().join("copy");
+    copy(&store, &copied);
+    let net = start(&copied, &signed).await;
+    assert!(held(&net.relay).unwrap().contains("it was copied"));
+    let refused = net.client("NL").submit(&question("NL", "RO")).await.unwrap_err();
+    assert_eq!((refused.rule_code.as_str(), refused.retry), ("E-134", true));
+    assert!(net.relay.checkpoint(Log::Traffic).is_err());
+    let mut connected = Vec::new();
+    connected.push(tell(&net, "NL", &heads, true).await);
+    connected.push(tell(&net, "RO", &[], true).await);
+    // The third says what is not so, and does not prove it: it does not count, and stops nothing.
+    let beyond = PublicHead { size: 1_000, ..PublicHead::clone(&heads[1]) };
+    connected.push(tell(&net, "XM", &[Arc::new(beyond)], false).await);
+    let other = PublicHead { root: empty_root(), ..PublicHead::clone(&heads[1]) };
+    connected.push(tell(&net, "XM", &[Arc::new(other)], true).await);
+    assert!(held(&net.relay).unwrap().contains("until the quorum"));
+    connected.push(tell(&net, "XM", &heads, true).await);
+    until_held(&net.relay, |why| why.is_none()).await;
+    say(&net).await;
+    drop(connected);
+    net.close().await;
+    // From now on it is the store that ran last.
+    let net = start(&copied, &signed).await;
+    assert_eq!(held(&net.relay), None);
+    net.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_copy_stays_held_until_the_loss_is_accepted_in_words() {
+    let (place, signed) = (tempfile::tempdir().unwrap(), signed_genesis());
+    let (store, older) = (place.path().join("relay"), place.path().join("older"));
+    std::fs::create_dir(&store).unwrap();
+    let net = start(&store, &signed).await;
+    say(&net).await;
+    net.close().await;
+    copy(&store, &older);
+    let net = start(&store, &signed).await;
+    say(&net).await;
+    let newest = say(&net).await;
+    net.close().await;
+
+    let seen = [newest];
+    let net = start(&older, &signed).await;
+    let lacks = |why: Option<&str>| why.is_some_and(|why| why.contains("lacks what was signed"));
+    let mut connected = Vec::new();
+    for member in MEMBERS {
+        connected.push(tell(&net, member, &seen, true).await);
+        until_held(&net.relay, lacks).await;
+    }
+    let why = held(&net.relay).unwrap();
+    assert!(why.contains("a head of 3 leaves of the traffic log, of which 1 are here"), "{why}");
+    assert!(why.contains("loss-accepted"), "{why}");
+    drop(connected);
+    net.close().await;
+    // Starting it again changes nothing, and neither does an empty file.
+    std::fs::write(older.join("loss-accepted"), " \n").unwrap();
+    let net = start(&older, &signed).await;
+    assert!(held(&net.relay).is_some());
+    net.close().await;
+    std::fs::write(older.join("loss-accepted"), "The secretariat,\nafter the fire").unwrap();
+    let net = start(&older, &signed).await;
+    assert_eq!(held(&net.relay), None);
+    assert!(!older.join("loss-accepted").exists());
+    let kept = std::fs::read_to_string(older.join("incarnation")).unwrap();
+    assert!(kept.contains("given-up The secretariat, after the fire\n"), "{kept}");
+    let connected = tell(&net, "NL", &seen, true).await;
+    say(&net).await;
+    assert_eq!(held(&net.relay), None, "what was given up is not believed");
+    drop(connected);
+    net.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_witness_that_proves_it_has_seen_more_stops_the_signing_at_any_time() {
+    let (place, signed) = (tempfile::tempdir().unwrap(), signed_genesis());
+    let (store, older) = (place.path().join("relay"), place.path().join("older"));
+    std::fs::create_dir(&store).unwrap();
+    let net = start(&store, &signed).await;
+    say(&net).await;
+    net.close().await;
+    copy(&store, &older);
+    let net = start(&store, &signed).await;
+    let forked = say(&net).await;
+    net.close().await;
+    // Whoever puts an old disk image back deceives the file, and no witness.
+    let net = start(&older, &signed).await;
+    let heads: [Arc<PublicHead>; 0] = [];
+    let mut connected = Vec::new();
+    for member in MEMBERS {
+        connected.push(tell(&net, member, &heads, true).await);
+    }
+    until_held(&net.relay, |why| why.is_none()).await;
+    say(&net).await;
+    connected.push(tell(&net, "RO", &[forked], true).await);
+    until_held(&net.relay, |why| why.is_some_and(|why| why.contains("where the root is"))).await;
+    drop(connected);
+    net.close().await;
+    let net = start(&older, &signed).await;
+    assert!(held(&net.relay).is_some(), "also after a restart");
+    net.close().await;
+}
