@@ -362,26 +362,18 @@ impl Contacts {
         self.asks = asks;
     }
 
-    /// Whether the policy asks for any witness.
-    pub(super) const fn asks(&self) -> bool {
-        self.asks
-    }
-
     /// The keys of the logs that were announced, in order.
     pub(super) fn announced_keys(&self) -> impl Iterator<Item = &NewLogKey> {
         self.log_keys.iter()
     }
 
-    /// How many leaves of the directory log may be gone by; or why the relay is taken at its word.
+    /// How many leaves of the directory log may be gone by: none before the witnesses' first head
+    /// has come; or why the relay is taken at its word.
     ///
     /// # Errors
-    /// When the policy asks for no witness, or no head of theirs has come yet.
+    /// When the policy asks for no witness.
     pub fn believed(&self) -> Result<u64, &'static str> {
-        match self.witnessed {
-            _ if !self.asks => Err("no witnesses are configured"),
-            None => Err("no witnessed head of the directory log has come yet"),
-            Some(leaves) => Ok(leaves),
-        }
+        if self.asks { Ok(self.witnessed()) } else { Err("no witnesses are configured") }
     }
 
     /// The entries of `own` that were not published from here, and that nobody has dealt with.
@@ -401,8 +393,8 @@ impl Contacts {
     }
 
     /// The key to which a body for `to` is sealed at `now`, and what its sender is told. Another
-    /// nation's entry counts only once the witnesses have seen its leaf; without witnesses, and
-    /// before their first head has come, the relay is taken at its word.
+    /// nation's entry counts only once the witnesses have seen its leaf; where the policy asks for
+    /// none, the relay is taken at its word.
     ///
     /// # Errors
     /// When there is no valid key, or none that the witnesses have seen.

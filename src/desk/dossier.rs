@@ -14,9 +14,11 @@ use super::record::{Evidential, Mark, Note, Received, Record};
 use super::store::Scratch;
 use super::{Desk, act, off_the_workers};
 use crate::codec::{self, Log};
+use crate::envelope::genesis::{LogKey, log_key};
 use crate::envelope::words::Rejection;
 use crate::envelope::{Algorithm, Signature, Statement};
 use crate::evidence::{self, Bundle, Disclosed};
+use crate::tlog::note::SignatureLine;
 use crate::tlog::{LogProof, Policy};
 use crate::units::{Hash, Index, MessageId, Name, RequestId, Unreadable};
 
@@ -49,7 +51,7 @@ pub struct Dossier {
     pub bytes: Vec<u8>,
     /// Its SHA-256.
     pub sha256: Hash,
-    /// Records in it, entries of the directory among them.
+    /// Records in it, entries and announced keys of the directory among them.
     pub records: usize,
     /// Statements whose bodies it discloses.
     pub disclosed: Vec<MessageId>,
@@ -134,6 +136,7 @@ impl Desk {
             }
             parts.push(part);
         }
+        self.add_announcements(&file, &mut parts)?;
         let (policy, unwitnessed) = shown_policy(&self.policy(), &parts);
         let genesis = self.signed_genesis(&file)?;
         let records: Vec<_> = parts.into_iter().map(|part| part.record).collect();
@@ -149,6 +152,28 @@ impl Desk {
             unwitnessed,
             left_out,
         })
+    }
+
+    /// Adds the records that announce the logs' keys, as far as heads of these records bear none
+    /// that is known without them.
+    fn add_announcements(&self, file: &CaseFile, parts: &mut Vec<Part>) -> Result<(), Error> {
+        let Some(network) = file.directory().network() else { return Ok(()) };
+        let named = |key: &LogKey| log_key(&network.name, key);
+        let mut keys: Vec<_> = file.founding_log_keys().filter_map(named).collect();
+        for new in file.contacts().announced_keys() {
+            let is_known = |line: &SignatureLine| keys.iter().any(|key| line.is_by(key));
+            let mut heads = parts.iter().map(|part| &part.record.proof.checkpoint);
+            if heads.all(|head| head.lines().iter().any(is_known)) {
+                break;
+            }
+            if file.proofs().place(new.index).is_none() {
+                return Err(Local::ProofsMissing(vec![new.index]).into());
+            }
+            parts.push(self.part(file, new.index, None)?);
+            keys.extend(named(&new.key));
+        }
+        parts.sort_by_key(|part| part.index);
+        Ok(())
     }
 
     /// What a record brings, without a body.

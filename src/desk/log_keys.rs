@@ -18,7 +18,7 @@ const NOTICE_DAYS: i64 = 30;
 impl Contacts {
     /// True once a key that was announced counts.
     fn counts(&self, new: &NewLogKey) -> bool {
-        !self.asks() || self.believed().is_ok_and(|leaves| new.leaf < leaves)
+        self.believed().map_or(true, |leaves| new.leaf < leaves)
     }
 
     /// The keys that were announced and count, of all logs, in order.
@@ -31,11 +31,17 @@ impl CaseFile {
     /// The keys of a log that are believed now, the oldest first.
     pub(super) fn log_keys(&self, log: &str) -> Vec<VerifierKey> {
         let Some(network) = self.directory().network() else { return Vec::new() };
-        let announced = self.contacts().announced_keys().count();
-        let founding = network.log_keys.len().saturating_sub(announced);
-        let founding = network.log_keys.iter().take(founding);
-        let keys = founding.chain(self.contacts().new_log_keys());
+        let keys = self.founding_log_keys().chain(self.contacts().new_log_keys());
         keys.filter(|key| key.log == log).filter_map(|key| log_key(&network.name, key)).collect()
+    }
+}
+
+impl CaseFile {
+    /// The keys of the logs that the genesis pins.
+    pub(super) fn founding_log_keys(&self) -> impl Iterator<Item = &LogKey> {
+        let keys = self.directory().network().map_or(&[][..], |network| &network.log_keys);
+        let announced = self.contacts().announced_keys().count();
+        keys.iter().take(keys.len().saturating_sub(announced))
     }
 }
 

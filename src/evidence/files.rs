@@ -4,16 +4,15 @@
 
 use std::fmt::Write as _;
 
+use super::keys::{self, LogsKey};
 use super::verify::{Verified, verify};
 use super::{Bundle, Disclosed, Fault, Record, report, zip};
-use crate::audit::Trust;
 use crate::codec;
 use crate::envelope::genesis::{self, FoundingOfficer, PublicKey};
 use crate::envelope::sign::{HEADER_TYPE, pae};
 use crate::envelope::{Algorithm, disclose};
-use crate::tlog::VerifierKey;
-use crate::tlog::note::SignatureLine;
 use crate::tlog::proof::inclusion_sides;
+use crate::tlog::{Note, VerifierKey};
 use crate::units::Hash;
 use data_encoding::BASE64;
 
@@ -151,9 +150,10 @@ fn files(bundle: &Bundle, verified: &Verified) -> Result<Vec<zip::File>, Fault> 
     }
     let founded =
         genesis::parse(&bundle.genesis).map_err(|bad| Fault::new(GENESIS, bad.to_string()))?;
-    for key in &founded.log_keys {
+    let log_keys = keys::log_keys(bundle, &founded)?;
+    for LogsKey { key, number, .. } in &log_keys {
         if let Some(pem) = pem(&key.key) {
-            files.push((format!("keys/log-{}.pem", key.log), pem));
+            files.push((format!("keys/log-{}{}.pem", key.log, suffix(*number)), pem));
         }
     }
     let mut add = |desk_key: &PublicKey, officers: &[FoundingOfficer]| {
@@ -174,7 +174,6 @@ fn files(bundle: &Bundle, verified: &Verified) -> Result<Vec<zip::File>, Fault> 
             add(&desk.desk_key, &desk.officers);
         }
     }
-    let log_keys = Trust::log_keys(&founded);
     for (number, record) in (1..).zip(&bundle.records) {
         record_files(&place(number), record, &log_keys, &mut files);
     }
@@ -189,7 +188,7 @@ fn files(bundle: &Bundle, verified: &Verified) -> Result<Vec<zip::File>, Fault> 
     Ok(files)
 }
 
-fn record_files(at: &str, record: &Record, log_keys: &[VerifierKey], files: &mut Vec<zip::File>) {
+fn record_files(at: &str, record: &Record, log_keys: &[LogsKey], files: &mut Vec<zip::File>) {
     let Record { event, opening, proof, header, signatures, body } = record;
     let mut add = |name: &str, data: Vec<u8>| files.push((format!("{at}/{name}"), data));
     add("event.bin", event.clone());
@@ -199,10 +198,19 @@ fn record_files(at: &str, record: &Record, log_keys: &[VerifierKey], files: &mut
     let bare = crate::tlog::LogProof { extra: None, ..proof.clone() };
     add("proof.tlog-proof", bare.to_string().into_bytes());
     add("head.txt", proof.checkpoint.text().as_bytes().to_vec());
-    // A log whose key is being exchanged signs twice; the PEM beside it is the genesis's.
-    let by_log = |line: &&SignatureLine| log_keys.iter().any(|key| line.is_by(key));
-    if let Some(line) = proof.checkpoint.lines().iter().find(by_log) {
-        add("head.sig", line.signature.clone());
+    // A log whose key is being exchanged signs twice.
+    for LogsKey { number, verifier, .. } in log_keys {
+        if let Some(signature) = signature_by(&proof.checkpoint, verifier) {
+            add(&format!("head{}.sig", suffix(*number)), signature);
+        }
+    }
+    if let Some(new) = keys::announcement(record) {
+        add("announced.txt", new.note().text().as_bytes().to_vec());
+        let before = |key: &&LogsKey| key.key.log == new.log && key.number == new.number as usize;
+        let before = log_keys.iter().find(before);
+        if let Some(signature) = before.and_then(|key| signature_by(new.note(), &key.verifier)) {
+            add("announced.sig", signature);
+        }
     }
     if let Ok(checkpoint) = proof.checkpoint.text().parse::<crate::tlog::Checkpoint>() {
         let sides = inclusion_sides(proof.index, checkpoint.size());
@@ -228,6 +236,15 @@ fn record_files(at: &str, record: &Record, log_keys: &[VerifierKey], files: &mut
         add("salt.bin", salt.to_vec());
         add("body.bin", body.clone());
     }
+}
+
+/// Tells the later keys of a log, and what they signed, from the first.
+fn suffix(number: usize) -> String {
+    if number == 1 { String::new() } else { format!("-{number}") }
+}
+
+fn signature_by(note: &Note, key: &VerifierKey) -> Option<Vec<u8>> {
+    note.lines().iter().find(|line| line.is_by(key)).map(|line| line.signature.clone())
 }
 
 /// An Ed25519 key as OpenSSL reads it.

@@ -1,14 +1,59 @@
 //! Whose keys are whose: the genesis, and after it the entries that nations have published, each
-//! signed with the national key of the one before.
+//! signed with the national key of the one before; and the keys that a log has announced since.
 //!
 //! Not for validity in time: an officer's key that has been replaced has signed what it signed.
 
 use std::collections::BTreeMap;
 
-use super::Fault;
+use super::{Bundle, Fault, Record, files};
+use crate::codec;
 use crate::envelope::entry::Signed;
-use crate::envelope::genesis::{FoundingOfficer, Genesis, PublicKey};
+use crate::envelope::genesis::{
+    Announcement, FoundingOfficer, Genesis, LogKey, PublicKey, log_key,
+};
+use crate::rules::event::Kind;
+use crate::tlog::VerifierKey;
 use crate::units::{Hash, MemberId, Name};
+
+/// A key of a log.
+pub(super) struct LogsKey {
+    /// As the directory has it.
+    pub(super) key: LogKey,
+    /// Its place in the succession of its log, from 1, which is the genesis's.
+    pub(super) number: usize,
+    /// As notes name it.
+    pub(super) verifier: VerifierKey,
+}
+
+/// The keys with which the logs sign: those of the genesis, and those that records of the bundle
+/// announce, each signed by the one before it.
+pub(super) fn log_keys(bundle: &Bundle, founded: &Genesis) -> Result<Vec<LogsKey>, Fault> {
+    let mut known = founded.log_keys.clone();
+    for (number, record) in (1..).zip(&bundle.records) {
+        let Some(new) = announcement(record) else { continue };
+        let checked = new.check(&founded.network, founded.hash, &known);
+        let file = || format!("{}/event.bin", files::place(number));
+        checked.map_err(|bad| Fault::new(file(), bad))?;
+        known.push(new.log_key());
+    }
+    let mut numbers = BTreeMap::new();
+    let keys = known.into_iter().filter_map(|key| {
+        let number = numbers.entry(key.log.clone()).or_insert(0);
+        *number += 1;
+        let verifier = log_key(&founded.network, &key)?;
+        Some(LogsKey { key, number: *number, verifier })
+    });
+    Ok(keys.collect())
+}
+
+/// What a record of the directory's log announces.
+pub(super) fn announcement(record: &Record) -> Option<Announcement> {
+    if record.opening.is_some() {
+        return None;
+    }
+    let decoded = codec::decode_event(&record.event, &record.header).ok()?;
+    if let Kind::LogKeyAnnounced(new) = decoded.event.kind { Some(*new) } else { None }
+}
 
 /// A key of a desk.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 //!
 //! Not for the bytes of the archive (see `files.rs`).
 
-use super::keys::{Key, Keys};
+use super::keys::{self, Key, Keys};
 use super::{Bundle, Disclosed, Fault, Record};
 use crate::audit::Trust;
 use crate::codec::{self, Decoded, Leaf, Log};
@@ -78,9 +78,10 @@ pub struct Proven {
     pub zones: Vec<String>,
 }
 
-/// Verifies what was collected: the genesis by its own signatures, each record by its proof, each
-/// statement by its signatures, each disclosed body by its commitment. `trust` is asked as well
-/// where it is given: the log's keys and witnesses as the verifier knows them.
+/// Verifies what was collected: the genesis by its own signatures, each key that a log has had
+/// since by the one before, each record by its proof, each statement by its signatures, each
+/// disclosed body by its commitment. `trust` is asked as well where it is given: the log's keys and
+/// witnesses as the verifier knows them.
 ///
 /// # Errors
 /// [`Fault`], the first file that is wrong.
@@ -111,12 +112,13 @@ pub fn verify(bundle: &Bundle, trust: Option<&Trust>) -> Result<Verified, Fault>
     Ok(Verified { network, genesis, records })
 }
 
-/// The genesis's log keys, and the policy that the bundle brings.
+/// The logs' keys, and the policy that the bundle brings.
 fn own_trust(bundle: &Bundle, founded: &Genesis) -> Result<Trust, Fault> {
     let wrong = |why: crate::units::Unreadable| Fault::new(super::files::POLICY, why);
     let policy = bundle.policy.as_ref().map(|text| text.parse::<Policy>());
     let policy = policy.transpose().map_err(wrong)?;
-    let keys = Trust::log_keys(founded);
+    let keys = keys::log_keys(bundle, founded)?;
+    let keys: Vec<_> = keys.into_iter().map(|key| key.verifier).collect();
     if keys.is_empty() {
         return Err(Fault::new(super::files::GENESIS, "it pins no keys of logs"));
     }

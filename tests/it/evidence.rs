@@ -158,7 +158,8 @@ async fn evidence_is_checked_by_hand_as_its_readme_says() {
         .filter(|block| block.starts_with("    "))
         .map(|block| block.lines().map(|line| format!("{}\n", line.trim_start())).collect())
         .collect();
-    let [_, sums, hidden, plain, _long, path, head, statement, body, _key] = blocks.as_slice()
+    let [_, sums, hidden, plain, _long, path, head, _new, statement, body, _key] =
+        blocks.as_slice()
     else {
         panic!("{} blocks: {blocks:#?}", blocks.len());
     };

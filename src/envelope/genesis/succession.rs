@@ -123,6 +123,11 @@ impl Announcement {
         self.note.verify([&self.key]).map(drop).map_err(BadAnnouncement::NotHeld)
     }
 
+    /// The text that the key before and the new one have signed.
+    pub const fn note(&self) -> &Note {
+        &self.note
+    }
+
     /// The new key as a directory keeps it.
     pub fn log_key(&self) -> LogKey {
         let mut key = [0; 32];

@@ -1,18 +1,24 @@
 //! The key of a log is exchanged: desks and witnesses take the new one when the old one has
 //! announced it and the witnesses have seen that, and no other.
 
+use std::time::Duration;
+
 use detente::codec::{Log, decode_event, encode_event};
+use detente::desk::{Bodies, Error, Local, Showing};
 use detente::envelope::genesis::Announcement;
+use detente::evidence;
 use detente::relay::{OpenError, Relay, Seeds, Signers, SystemClock};
 use detente::rules::{Event, Kind, Numbering};
 use detente::tlog::{Signer, note};
+use detente::units::Timestamp;
 use detente::wire::detente::directory::v1 as wire;
 use wire::follow_entries_response::Item;
 use zeroize::Zeroizing;
 
-use super::{Hostile, until};
+use super::{Hostile, PATIENCE, until};
 use crate::api_net::{seed, seeds};
-use crate::net;
+use crate::evidence_damage::checked_by_hand;
+use crate::{audit_go, desk_pair as pair, net};
 
 /// The keys while the traffic log's next one stands beside its own.
 fn both() -> Seeds {
@@ -100,6 +106,85 @@ async fn check_alone(net: &Hostile, request: detente::units::RequestId) {
     net::run(&["verify", "proof", proof, "--genesis", genesis, "--key", &key]);
 }
 
+/// Evidence of a desk about a request that was made after the key was exchanged, with its body.
+async fn evidence_after_an_exchange() -> (Hostile, Vec<u8>) {
+    let mut net = Hostile::start().await;
+    net.restart_with(both()).await;
+    net.publish(Log::Directory).await;
+    for member in ["NL", "RO"] {
+        until_notice(&net, member, "it counts").await;
+    }
+    net.restart_with(new_only()).await;
+    let sent = net.ask_and_settle("NL", "RO").await;
+    net.publish(Log::Traffic).await;
+    let desk = net.desk("NL").clone();
+    let asked = Showing { request: sent.request, officer: pair::duty(), bodies: Bodies::All };
+    let started = std::time::Instant::now();
+    let bytes = loop {
+        match desk.show(asked.clone()).await {
+            Ok(made) => break made.bytes,
+            Err(Error::Local(Local::ProofsMissing(missing))) => {
+                assert!(started.elapsed() < PATIENCE, "{missing:?}");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            Err(other) => panic!("{other}"),
+        }
+    };
+    (net, bytes)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn evidence_brings_what_announced_the_key_that_signed() {
+    let (net, bytes) = evidence_after_an_exchange().await;
+    let file = net.file("bundle.zip", &bytes);
+    let said = net::run(&["verify", "bundle", file.to_str().unwrap(), "--json"]);
+    assert_eq!(said.matches("LOG_KEY_ANNOUNCED").count(), 1, "{said}");
+    let bundle = evidence::parse(&bytes).unwrap();
+    let is_announced = |record: &evidence::Record| {
+        let decoded = decode_event(&record.event, &record.header).unwrap();
+        matches!(decoded.event.kind, Kind::LogKeyAnnounced(_))
+    };
+    // Without it, what the new key has signed is signed by nobody.
+    let mut without = bundle.clone();
+    without.records.retain(|record| !is_announced(record));
+    assert_eq!(without.records.len() + 1, bundle.records.len());
+    let fault = evidence::render(&without).unwrap_err();
+    assert_eq!(fault.file, "records/001/proof.tlog-proof", "{fault}");
+    // And nobody else announces one.
+    let mut forged = bundle;
+    let stranger = (&signer("a stranger"), &signer("log traffic 2"));
+    let announced = Announcement::sign(net.genesis().hash, 1, stranger).unwrap();
+    let number = forged.records.iter().position(is_announced).unwrap();
+    let record = &mut forged.records[number];
+    let time = decode_event(&record.event, &[]).unwrap().time;
+    record.event = announcing(announced, time);
+    let fault = evidence::render(&forged).unwrap_err();
+    assert_eq!(fault.file, format!("records/{:03}/event.bin", number + 1), "{fault}");
+    assert!(fault.to_string().contains("newest key has not signed it"), "{fault}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs openssl, sha256sum and the verifier in Go, which tests/all installs or builds"]
+async fn evidence_after_an_exchange_is_checked_by_hand_and_in_go() {
+    let (net, bytes) = evidence_after_an_exchange().await;
+    assert_eq!(checked_by_hand(&bytes), (1, 1));
+    let (file, bundle) = (net.file("bundle.zip", &bytes), evidence::parse(&bytes).unwrap());
+    let policy = net.file("policy", bundle.policy.unwrap().as_bytes());
+    let genesis = net.genesis().hash.to_string();
+    let found =
+        audit_go::accepted(&["bundle", file.to_str().unwrap(), policy.to_str().unwrap(), &genesis]);
+    let found: serde_json::Value = serde_json::from_slice(&found).unwrap();
+    assert_eq!(found["records"], bundle.records.len());
+}
+
+/// The event that says so.
+fn announcing(announced: Announcement, time: Timestamp) -> Vec<u8> {
+    let kind = Kind::LogKeyAnnounced(Box::new(announced));
+    let event = Event { from: None, to: None, request: None, kind };
+    let numbering = Numbering { desk_indexes: Vec::new(), pair_sequence: 0, previous: None };
+    encode_event(&event, &numbering, time, None)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_relay_does_not_start_with_a_key_that_nobody_announced() {
     let mut net = Hostile::start().await;
@@ -134,11 +219,7 @@ async fn an_announcement_that_the_old_key_has_not_signed_changes_nothing() {
                 && record.leaf_index == 1
             {
                 let time = decode_event(&record.event, &[]).unwrap().time;
-                let kind = Kind::LogKeyAnnounced(Box::new(forged.clone()));
-                let event = Event { from: None, to: None, request: None, kind };
-                let numbering =
-                    Numbering { desk_indexes: Vec::new(), pair_sequence: 0, previous: None };
-                record.event = encode_event(&event, &numbering, time, None);
+                record.event = announcing(forged.clone(), time);
             }
             vec![response]
         }));
@@ -176,8 +257,8 @@ async fn a_key_is_made_named_in_the_configuration_and_announced_at_the_next_star
         if String::from_utf8_lossy(&status.stdout).contains("the traffic log has the new key") {
             break;
         }
-        let within = std::time::Duration::from_secs(120);
+        let within = Duration::from_secs(120);
         assert!(started.elapsed() < within, "{}\n{}", relay.tail(), agent.tail());
-        std::thread::sleep(std::time::Duration::from_millis(100));
+        std::thread::sleep(Duration::from_millis(100));
     }
 }
