@@ -29,6 +29,6 @@ mod writer;
 pub use damage::{Damage, Fault};
 pub use files::{CHECKPOINT, Files};
 pub use history::{Older, check_heads, check_older};
-pub use trust::{Accepted, NoTrust, Trust};
+pub use trust::{Accepted, NoTrust, Quorum, Trust};
 pub use verify::{Options, Progress, Summary, verify};
 pub use writer::{WriteFault, Writer};

@@ -6,7 +6,7 @@ use crate::codec::Log;
 use crate::envelope::genesis::Genesis;
 use crate::tlog::log_proof::Unproven;
 use crate::tlog::note::BadNote;
-use crate::tlog::policy::Unmet;
+use crate::tlog::policy::{Unmet, Witnessed};
 use crate::tlog::proof::check_inclusion;
 use crate::tlog::{Checkpoint, LogProof, Note, Policy, VerifierKey};
 use crate::units::{Hash, Unreadable};
@@ -20,6 +20,22 @@ pub struct NoTrust;
 #[derive(Debug, Clone)]
 pub struct Trust {
     policies: Vec<Policy>,
+    /// Whose witnesses are told of, and not asked for.
+    told: Option<Policy>,
+}
+
+/// What witnesses say of a head that is believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quorum {
+    /// It has the one that was asked for.
+    Met,
+    /// It has that of the network's own committee, which was not asked for.
+    Had,
+    /// It lacks that of the network's own committee, which was not asked for: the log alone vouches
+    /// for it.
+    Lacked,
+    /// None was asked for, and no committee is known.
+    Unknown,
 }
 
 /// A head that is believed.
@@ -27,10 +43,12 @@ pub struct Trust {
 pub struct Accepted {
     /// What it says.
     pub checkpoint: Checkpoint,
-    /// The witnesses of the policy that have cosigned it, and when, in seconds since 1970.
+    /// The known witnesses that have cosigned it, and when, in seconds since 1970.
     pub witnessed: Vec<(String, u64)>,
-    /// The witnesses that the policy knows.
+    /// How many are known.
     pub witnesses: usize,
+    /// Whether they are enough.
+    pub quorum: Quorum,
 }
 
 impl Trust {
@@ -49,7 +67,14 @@ impl Trust {
         if policies.is_empty() {
             return Err(Unreadable::new("trust", NoTrust.to_string()));
         }
-        Ok(Self { policies })
+        Ok(Self { policies, told: None })
+    }
+
+    /// The same, and what the witnesses of `committee` say is told.
+    #[must_use]
+    pub fn telling_of(self, committee: Policy) -> Self {
+        let has_any = committee.witnesses().next().is_some();
+        Self { told: has_any.then_some(committee), ..self }
     }
 
     /// Proves that a head is signed and witnessed as it must be.
@@ -58,13 +83,26 @@ impl Trust {
     /// [`Unmet`], naming the first thing that is missing or wrong.
     pub fn check(&self, note: &Note) -> Result<Accepted, Unmet> {
         let checkpoint = note.text().parse().map_err(Unmet::Unreadable)?;
-        let mut accepted = Accepted { checkpoint, witnessed: Vec::new(), witnesses: 0 };
+        let (mut witnessed, mut witnesses) = (Vec::new(), 0);
+        let mut add = |policy: &Policy, seen: Witnessed<'_>| {
+            witnesses += policy.witnesses().count();
+            witnessed.extend(seen.into_iter().map(|(name, at)| (name.to_owned(), at)));
+        };
+        let mut quorum = Quorum::Unknown;
         for policy in &self.policies {
-            let (_, witnessed) = policy.check(note)?;
-            accepted.witnesses += policy.witnesses().count();
-            accepted.witnessed.extend(witnessed.iter().map(|(name, at)| ((*name).to_owned(), *at)));
+            let (_, seen) = policy.check(note)?;
+            add(policy, seen);
+            if policy.asks() {
+                quorum = Quorum::Met;
+            }
         }
-        Ok(accepted)
+        if let Some(policy) = &self.told {
+            let seen = policy.witnessed(note)?;
+            let enough = policy.is_quorum(&seen.iter().map(|(name, _)| *name).collect());
+            quorum = if enough { Quorum::Had } else { Quorum::Lacked };
+            add(policy, seen);
+        }
+        Ok(Accepted { checkpoint, witnessed, witnesses, quorum })
     }
 
     /// Proves that the log of `origin` has signed a head; no witness is asked for.

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::files::{CHECKPOINT, Files, damaged};
 use super::leftover::{self, Leftover};
-use super::{Accepted, Damage, Fault, Older, Trust, check_older, edge, sweep};
+use super::{Accepted, Damage, Fault, Older, Quorum, Trust, check_older, edge, sweep};
 use crate::units::Hash;
 
 /// How a log is verified.
@@ -45,10 +45,12 @@ pub struct Summary {
     pub size: u64,
     /// RFC 6962 root.
     pub root: Hash,
-    /// The witnesses of the policy that have cosigned, and when, in seconds since 1970.
+    /// The known witnesses that have cosigned, and when, in seconds since 1970.
     pub witnessed: Vec<(String, u64)>,
-    /// The witnesses that the policy knows.
+    /// How many are known.
     pub witnesses: usize,
+    /// Whether they are enough.
+    pub quorum: Quorum,
     /// Tiles and bundles of the head.
     pub files: u64,
     /// Older heads that are its beginning.
@@ -82,7 +84,7 @@ pub fn verify(
         let file = CHECKPOINT.to_owned();
         damaged(Damage::Unaccepted { file, why })
     })?;
-    let Accepted { checkpoint, witnessed, witnesses } = accepted;
+    let Accepted { checkpoint, witnessed, witnesses, quorum } = accepted;
     let leaves_total = checkpoint.size();
     let mut leaves = 0;
     progress(Progress { leaves, leaves_total });
@@ -106,6 +108,7 @@ pub fn verify(
         root: checkpoint.root(),
         witnessed,
         witnesses,
+        quorum,
         files: count(leaves_total),
         older_heads: options.older.len(),
         older_files: older,

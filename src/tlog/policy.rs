@@ -161,6 +161,11 @@ impl Policy {
         Ok(witnessed)
     }
 
+    /// True when a head needs witnesses to be accepted.
+    pub const fn asks(&self) -> bool {
+        self.quorum.is_some()
+    }
+
     /// True when the witnesses with these names are the quorum; always where none is asked for.
     pub fn is_quorum(&self, names: &BTreeSet<&str>) -> bool {
         let Some(quorum) = self.quorum else { return true };

@@ -13,7 +13,7 @@ use detente::tlog::{Checkpoint, Note, Policy};
 use detente::units::{DeskId, Hash};
 
 use crate::net::now;
-use crate::rules_fixture;
+use crate::{api_net, rules_fixture};
 
 /// A seed that is this desk's alone.
 fn seed(desk: &DeskId) -> [u8; 32] {
@@ -120,6 +120,52 @@ fn a_head_that_is_not_what_it_should_be_is_not_believed() {
     let signer = Signer::from_seed(name, Kind::Ed25519Cosignature, seed(&committee[0]));
     moved.add(signer.sign(&text, 1).unwrap());
     assert!(matches!(policy.check(&moved).unwrap_err(), Unmet::Witness(_)));
+}
+
+#[test]
+fn without_a_policy_it_is_told_whether_the_genesiss_committee_has_cosigned() {
+    let dir = tempfile::tempdir().unwrap();
+    let signed_genesis = api_net::signed_genesis();
+    let genesis = detente::envelope::genesis::parse(&signed_genesis).unwrap();
+    let path = dir.path().join("genesis.bin");
+    std::fs::write(&path, signed_genesis).unwrap();
+    let text = checkpoint(&genesis, "traffic").to_string();
+    let name = format!("{}/traffic", genesis.network).parse().unwrap();
+    let log = Signer::from_seed(name, Kind::Ed25519, *api_net::seeds().traffic);
+    let cosignature = |member: &str, text: &str| {
+        let name = witness_key_name(&genesis.network, &api_net::desk(member));
+        let seed = api_net::seed(&format!("{member}/cyber witness"));
+        Signer::from_seed(name, Kind::Ed25519Cosignature, seed).sign(text, 1_795_000_000).unwrap()
+    };
+    let told = |note: &Note| {
+        let head = dir.path().join("checkpoint");
+        std::fs::write(&head, note.to_string()).unwrap();
+        let program = std::process::Command::new(env!("CARGO_BIN_EXE_detente"))
+            .args(["verify", "checkpoint", "--json", "--genesis"])
+            .args([&path, &head])
+            .output()
+            .unwrap();
+        let said = serde_json::from_slice::<serde_json::Value>(&program.stdout).ok();
+        (program.status.code(), said.unwrap_or_default())
+    };
+    let mut note = Note::new(text.as_str()).unwrap();
+    note.add(log.sign(&text, 0).unwrap());
+    let bare = note.clone();
+    for (n, member) in (0..).zip(api_net::MEMBERS) {
+        let (code, said) = told(&note);
+        assert_eq!((code, &said["quorum"]), (Some(0), &false.into()), "{n}: {said}");
+        assert_eq!(
+            (&said["witnesses"], said["witnessed"].as_array().unwrap().len()),
+            (&3.into(), n)
+        );
+        note.add(cosignature(member, &text));
+    }
+    let (code, said) = told(&note);
+    assert_eq!((code, &said["quorum"]), (Some(0), &true.into()), "{said}");
+    // A cosignature that is none is not passed over.
+    let mut forged = bare;
+    forged.add(cosignature("NL", &text.replace("\n5\n", "\n6\n")));
+    assert_eq!(told(&forged).0, Some(3));
 }
 
 #[tokio::test]

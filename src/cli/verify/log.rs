@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::journal::bar;
 use super::remote::FetchArguments;
 use super::trust::TrustArguments;
-use crate::audit::{self, Accepted, Damage, Fault, Older, Options, Progress, Summary};
+use crate::audit::{self, Accepted, Damage, Fault, Older, Options, Progress, Quorum, Summary};
 use crate::cli::{Exit, Failure, Screen};
 use crate::units::Timestamp;
 use crate::web::LogUrl;
@@ -115,7 +115,7 @@ impl CheckpointCommand {
             let older = Older::read(path).map_err(failure)?;
             audit::check_heads(&accepted.checkpoint, &trust, &older).map_err(failure)?;
         }
-        let Accepted { checkpoint, witnessed, witnesses } = &accepted;
+        let Accepted { checkpoint, witnessed, witnesses, quorum } = &accepted;
         let (origin, size, root) = (checkpoint.origin(), checkpoint.size(), checkpoint.root());
         if screen.is_json() {
             screen.document(&json!({
@@ -125,9 +125,10 @@ impl CheckpointCommand {
                 "root": root.to_string(),
                 "witnessed": witnesses_document(witnessed),
                 "witnesses": witnesses,
+                "quorum": quorum_document(*quorum),
             }))?;
         } else {
-            let witnesses = witnesses_text(witnessed, *witnesses);
+            let witnesses = witnesses_text(witnessed, *witnesses, *quorum);
             screen.text(&format!("{origin}: {size} leaves, root {root}\n{witnesses}"))?;
         }
         Ok(Exit::Success)
@@ -138,7 +139,7 @@ fn text(summary: &Summary) -> String {
     let Summary { origin, size, root, files, .. } = summary;
     let mut text = format!("every entry holds: {origin}, {size} leaves, {files} files\n");
     text.push_str(&format!("  root {root}\n"));
-    text.push_str(&witnesses_text(&summary.witnessed, summary.witnesses));
+    text.push_str(&witnesses_text(&summary.witnessed, summary.witnesses, summary.quorum));
     let mut said = |count: u64, what: &str| {
         if count > 0 {
             text.push_str(&format!("  {count} {what}\n"));
@@ -154,11 +155,24 @@ fn text(summary: &Summary) -> String {
     text
 }
 
-pub(super) fn witnesses_text(witnessed: &[(String, u64)], witnesses: usize) -> String {
+pub(super) fn witnesses_text(
+    witnessed: &[(String, u64)],
+    witnesses: usize,
+    quorum: Quorum,
+) -> String {
     if witnesses == 0 {
         return "  signed by its log; no policy asks for witnesses\n".to_owned();
     }
-    let mut text = format!("  signed by its log, cosigned by {} of {witnesses}\n", witnessed.len());
+    let enough = match quorum {
+        Quorum::Met => "",
+        Quorum::Had => ", which is the quorum of its committee",
+        Quorum::Lacked => {
+            ", which is not the quorum of its committee: the log alone vouches for it so far"
+        }
+        Quorum::Unknown => "; no quorum was asked for",
+    };
+    let count = witnessed.len();
+    let mut text = format!("  signed by its log, cosigned by {count} of {witnesses}{enough}\n");
     for (name, at) in witnessed {
         text.push_str(&format!("    {name} at {}\n", moment(*at)));
     }
@@ -178,6 +192,15 @@ pub(super) fn witnesses_document(witnessed: &[(String, u64)]) -> Vec<Value> {
     witnessed.iter().map(|(name, at)| json!({ "name": name, "time": at })).collect()
 }
 
+/// Whether there are enough; null where nobody says how many that is.
+pub(super) const fn quorum_document(quorum: Quorum) -> Option<bool> {
+    match quorum {
+        Quorum::Met | Quorum::Had => Some(true),
+        Quorum::Lacked => Some(false),
+        Quorum::Unknown => None,
+    }
+}
+
 fn document(summary: &Summary) -> Value {
     json!({
         "holds": true,
@@ -186,6 +209,7 @@ fn document(summary: &Summary) -> Value {
         "root": summary.root.to_string(),
         "witnessed": witnesses_document(&summary.witnessed),
         "witnesses": summary.witnesses,
+        "quorum": quorum_document(summary.quorum),
         "files": summary.files,
         "older_heads": summary.older_heads,
         "older_files": summary.older_files,

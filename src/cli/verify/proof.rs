@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use super::log::{witnesses_document, witnesses_text};
+use super::log::{quorum_document, witnesses_document, witnesses_text};
 use super::trust::TrustArguments;
 use crate::cli::{Exit, Failure, Screen};
 use crate::codec::{Leaf, Log};
@@ -66,9 +66,11 @@ impl ProofCommand {
                 "leaf_hash": leaf_hash(&leaf).to_string(),
                 "witnessed": witnesses_document(&accepted.witnessed),
                 "witnesses": accepted.witnesses,
+                "quorum": quorum_document(accepted.quorum),
             }))?;
         } else {
-            let witnesses = witnesses_text(&accepted.witnessed, accepted.witnesses);
+            let witnesses =
+                witnesses_text(&accepted.witnessed, accepted.witnesses, accepted.quorum);
             screen.text(&format!("leaf {index} is in {origin} of {size} leaves\n{witnesses}"))?;
         }
         Ok(Exit::Success)

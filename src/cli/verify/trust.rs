@@ -15,7 +15,8 @@ use crate::units::Hash;
 /// Whose signatures are believed. At least one of the first three; each that is given must be met.
 #[derive(Debug, Args)]
 pub(super) struct TrustArguments {
-    /// The network's genesis: its log keys sign heads.
+    /// The network's genesis: its log keys sign heads. Without a policy it is told, not asked,
+    /// whether its committee of witnesses has cosigned: more than two thirds of it.
     #[arg(long, value_name = "FILE", required_unless_present_any = ["key", "policy"])]
     genesis: Option<PathBuf>,
     /// The hash that the genesis must have.
@@ -44,20 +45,26 @@ impl TrustArguments {
 
     pub(super) fn read(&self) -> Result<Trust, Failure> {
         let mut keys = self.key.clone();
+        let mut committee = None;
         if let (Some(path), Some(genesis)) = (&self.genesis, self.genesis()?) {
             let log_keys = Trust::log_keys(&genesis);
             if log_keys.is_empty() {
                 return Err(unusable("--genesis", path, "it pins no keys of logs"));
             }
             keys.extend(log_keys);
+            committee = self.policy.is_none().then(|| genesis::default_policy(&genesis));
         }
         let policy = self.policy.as_ref().map(|path| {
             let text = std::fs::read_to_string(path);
             let text = text.map_err(|error| unusable("--policy", path, error))?;
             text.parse::<Policy>().map_err(|bad| unusable("--policy", path, bad))
         });
-        Trust::new(&keys, policy.transpose()?)
-            .map_err(|bad| Failure::value("--key", bad, "give each log and its key once"))
+        let trust = Trust::new(&keys, policy.transpose()?)
+            .map_err(|bad| Failure::value("--key", bad, "give each log and its key once"))?;
+        Ok(match committee {
+            Some(committee) => trust.telling_of(committee),
+            None => trust,
+        })
     }
 }
 
