@@ -1,7 +1,7 @@
 //! What a durable submission costs beside its floors, in one run, by turns, on one machine.
 //!
-//! Parts: `submit`, `delivery`, `fan_out`, `desks`, `growth`, `verify`; each file says what it
-//! measures.
+//! Parts: `submit`, `delivery`, `fan_out`, `desks`, `publish`, `growth`, `verify`; each file says
+//! what it measures.
 //! Figures are medians over rounds; a ratio is the median of the ratios of the rounds, whose two
 //! halves were measured one right after the other. Not a test: nothing is asserted.
 //!
@@ -21,6 +21,7 @@ mod floors;
 mod growth;
 mod life;
 mod network;
+mod publish;
 mod report;
 mod submit;
 mod verify;
@@ -70,6 +71,7 @@ enum Part {
     Delivery,
     FanOut,
     Desks,
+    Publish,
     Growth,
     Verify,
 }
@@ -111,6 +113,7 @@ async fn run(arguments: &Arguments, plan: &Plan) -> Result<()> {
             Part::Delivery => delivery::run(plan).await?,
             Part::FanOut => fan_out::run(plan).await?,
             Part::Desks => desks::run(plan).await?,
+            Part::Publish => publish::run(plan).await?,
             Part::Growth => growth::run(plan).await?,
             Part::Verify => verify::run(plan)?,
         };
