@@ -60,10 +60,7 @@ impl Aside {
         }
         fs::rename(&self.path, name).map_err(Fault::io("rename", &self.path))?;
         self.kept = true;
-        match name.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            Some(parent) => sync(parent),
-            None => sync(Path::new(".")),
-        }
+        sync_parent(name)
     }
 }
 
@@ -80,6 +77,12 @@ impl Drop for Aside {
 pub(super) fn sync(directory: &Path) -> Result<(), Fault> {
     let synced = fs::File::open(directory).and_then(|directory| directory.sync_all());
     synced.map_err(Fault::io("sync", directory))
+}
+
+/// Makes the name of what is at `path` durable.
+pub(super) fn sync_parent(path: &Path) -> Result<(), Fault> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    sync(parent.unwrap_or(Path::new(".")))
 }
 
 fn locked(path: &Path) -> Result<Lock, Fault> {

@@ -34,6 +34,12 @@ pub use restore::{Order, Restored, restore};
 use crate::journal;
 use crate::units::{DeskId, Hash, Index};
 
+/// The file in a relay's store that tells a plain restart from a copy (see `relay/incarnation.rs`).
+/// It is in no backup, and a restore takes it away.
+pub const INCARNATION_FILE: &str = "incarnation";
+/// The file beside it in which a loss is accepted.
+pub const ACCEPTANCE_FILE: &str = "loss-accepted";
+
 /// Whose journal it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owner {
@@ -171,12 +177,19 @@ pub enum Fault {
         /// What it said.
         error: String,
     },
+    /// A restore has begun to change the store, and could not go on.
+    #[error("{0}")]
+    Unfinished(Box<Self>),
 }
 
 impl Fault {
     fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         move |error| Self::Io { doing, path, error: error.to_string() }
+    }
+
+    fn unfinished(self) -> Self {
+        Self::Unfinished(Box::new(self))
     }
 
     fn journal(path: &Path) -> impl Fn(journal::Fault) -> Self {

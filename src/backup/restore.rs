@@ -5,11 +5,12 @@
 //! lost only when the operator names it.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::aside::{Aside, sync};
+use super::aside::{Aside, sync, sync_parent};
 use super::follow::{Follow, KnownHead};
-use super::{Fault, Loss, Manifest, Owner, journal_in};
+use super::{ACCEPTANCE_FILE, Fault, INCARNATION_FILE, Loss, Manifest, Owner, journal_in};
 use crate::journal::disk::{Disk as _, Lock, RealDisk};
 use crate::journal::{self, Progress, Summary, Target};
 use crate::units::{Hash, Index, Timestamp};
@@ -31,7 +32,7 @@ pub struct Order<'a> {
     /// A journal that is there already may be set aside.
     pub move_aside: bool,
     /// Directories with what was published from this store. A log that lost records cannot go on
-    /// from there: with a loss they are set aside as well.
+    /// from there: with a loss they are set aside as well, in this order.
     pub published: &'a [PathBuf],
     /// The time, for the name of what is set aside.
     pub now: Timestamp,
@@ -51,8 +52,8 @@ pub struct Restored {
 /// Restores a backup.
 ///
 /// # Errors
-/// [`Fault`]. The store is as it was, unless the disk refuses in the very last steps: then what was
-/// there lies beside it under its new name.
+/// [`Fault`]. The store is as it was, but after [`Fault::Unfinished`]: then what was there lies
+/// beside it under its new name, and no loss has been accepted.
 pub fn restore(order: &Order<'_>, progress: &mut dyn FnMut(Progress)) -> Result<Restored, Fault> {
     let manifest = Manifest::read(order.backup)?;
     manifest.check_owner(order.owner)?;
@@ -73,10 +74,8 @@ pub fn restore(order: &Order<'_>, progress: &mut dyn FnMut(Progress)) -> Result<
             return Err(Fault::OtherLoss { given, loss });
         }
     }
-    let set_aside = write(order, there, progress)?;
-    if order.give_up.is_some() {
-        set_published_aside(order)?;
-    }
+    let aside = write_aside(order, there.is_some(), progress)?;
+    let set_aside = put_in_place(order, there.as_ref(), &aside).map_err(Fault::unfinished)?;
     Ok(Restored { manifest, set_aside, lost: order.give_up })
 }
 
@@ -190,21 +189,23 @@ fn loss(
     Ok(lost)
 }
 
-/// Writes the journal aside, sets aside what is there, and puts the new one in its place.
-///
-/// Segment 0 is the first to go and the last to come: a journal without it is refused by whatever
-/// is started, so that what is cut off half way can only be done again.
-fn write(
+/// A journal that was written aside, and the lock of the one that is to be made.
+struct Written {
+    aside: Aside,
+    _lock: Option<Lock>,
+}
+
+/// Writes the journal aside. One that `is_there` already is not touched.
+fn write_aside(
     order: &Order<'_>,
-    there: Option<There>,
+    is_there: bool,
     progress: &mut dyn FnMut(Progress),
-) -> Result<Option<PathBuf>, Fault> {
+) -> Result<Written, Fault> {
     let directory = order.owner.journal_of(order.store);
     RealDisk::create(&directory).map_err(Fault::io("make", &directory))?;
-    let held = match &there {
-        Some(_) => None,
-        None => Some(lock(&RealDisk::existing(&directory), &directory)?),
-    };
+    // Whoever looked at one that is there holds it.
+    let held =
+        if is_there { None } else { Some(lock(&RealDisk::existing(&directory), &directory)?) };
     let from = journal_in(order.backup);
     let aside = Aside::begin(&directory.join("restore"))?;
     let disk = RealDisk::existing(aside.path());
@@ -219,9 +220,22 @@ fn write(
     )
     .map_err(Fault::journal(&from))?;
     sync(aside.path())?;
+    Ok(Written { aside, _lock: held })
+}
 
-    new_incarnation(order)?;
-    let old = there.as_ref().map(|there| there.files.as_slice()).unwrap_or_default();
+/// Sets aside what is there, and puts what was written in its place. A loss is accepted last.
+///
+/// Segment 0 is the first to go and the last to come: a journal without it is refused by whatever
+/// is started, so that what is cut off half way can only be done again.
+fn put_in_place(
+    order: &Order<'_>,
+    there: Option<&There>,
+    written: &Written,
+) -> Result<Option<PathBuf>, Fault> {
+    let directory = order.owner.journal_of(order.store);
+    let aside = written.aside.path();
+    forget_incarnation(order)?;
+    let old = there.map(|there| there.files.as_slice()).unwrap_or_default();
     let set_aside =
         (!old.is_empty()).then(|| directory.join(format!("before-restore-{}", order.now.0)));
     if let Some(set_aside) = &set_aside {
@@ -232,8 +246,8 @@ fn write(
         }
         sync(set_aside)?;
     }
-    for name in segments(aside.path())?.iter().rev() {
-        rename(aside.path(), &directory, name)?;
+    for name in segments(aside)?.iter().rev() {
+        rename(aside, &directory, name)?;
         sync(&directory)?;
     }
     // What could be derived from the journal before is not what follows from this one.
@@ -242,7 +256,10 @@ fn write(
         fs::remove_dir_all(&tables).map_err(Fault::io("remove", &tables))?;
     }
     sync(order.store)?;
-    drop(held);
+    if let Some(given) = order.give_up {
+        set_published_aside(order)?;
+        accept(order, given)?;
+    }
     Ok(set_aside)
 }
 
@@ -252,26 +269,38 @@ fn set_published_aside(order: &Order<'_>) -> Result<(), Fault> {
         let mut aside = directory.as_os_str().to_owned();
         aside.push(format!(".before-restore-{}", order.now.0));
         fs::rename(directory, &aside).map_err(Fault::io("rename", directory))?;
+        sync_parent(directory)?;
+    }
+    Ok(())
+}
+
+/// The store is no longer the one over which the relay has signed, and a loss that was accepted
+/// before was that of another journal: the relay asks its witnesses before it signs anything (see
+/// `relay/incarnation.rs`).
+fn forget_incarnation(order: &Order<'_>) -> Result<(), Fault> {
+    if order.owner.desk.is_some() {
+        return Ok(());
+    }
+    for path in [INCARNATION_FILE, ACCEPTANCE_FILE].map(|name| order.store.join(name)) {
+        if path.exists() {
+            fs::remove_file(&path).map_err(Fault::io("remove", &path))?;
+        }
     }
     sync(order.store)
 }
 
-/// The store is no longer the one over which the relay has signed: it asks its witnesses before it
-/// signs anything, but where the operator gives up what they have seen (see
-/// `relay/incarnation.rs`).
-fn new_incarnation(order: &Order<'_>) -> Result<(), Fault> {
+/// The operator gives up these records: the relay need not ask for what its witnesses have seen.
+fn accept(order: &Order<'_>, given: Loss) -> Result<(), Fault> {
     if order.owner.desk.is_some() {
         return Ok(());
     }
-    let path = order.store.join("incarnation");
-    if path.exists() {
-        fs::remove_file(&path).map_err(Fault::io("remove", &path))?;
-    }
-    if let Some(given) = order.give_up {
-        let path = order.store.join("loss-accepted");
-        let words = format!("records {given} were given up at a restore on {}\n", order.now);
-        fs::write(&path, words).map_err(Fault::io("write", &path))?;
-    }
+    let path = order.store.join(ACCEPTANCE_FILE);
+    let words = format!("records {given} were given up at a restore on {}\n", order.now);
+    let written = fs::File::create(&path).and_then(|mut file| {
+        file.write_all(words.as_bytes())?;
+        file.sync_all()
+    });
+    written.map_err(Fault::io("write", &path))?;
     sync(order.store)
 }
 

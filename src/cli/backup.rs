@@ -153,7 +153,8 @@ fn published(config: &Either) -> Result<(Vec<PathBuf>, Option<Index>), Failure> 
                     move it away by hand, and give --expect-at-least";
         Failure::new(Exit::Failure, "C-814", "nothing was restored", fault, next)
     })?;
-    Ok((vec![own, relay.publish_directory()], mark.map(|mark| mark.next)))
+    // The mark goes last: it says what would be lost to whoever has to restore again.
+    Ok((vec![relay.publish_directory(), own], mark.map(|mark| mark.next)))
 }
 
 fn now() -> Timestamp {
@@ -261,6 +262,14 @@ fn failure(fault: &Fault, what: &str) -> Failure {
         Fault::Io { .. } => {
             failed(Exit::Failure, "C-811", "check disk space and who may read and write there")
         }
+        Fault::Unfinished(_) => Failure::new(
+            Exit::Failure,
+            "C-815",
+            "the restore is not finished",
+            fault,
+            "start nothing on this store; see to what is named, then restore again with \
+             --move-aside. No loss is accepted yet: a refusal names what would be lost",
+        ),
     }
 }
 

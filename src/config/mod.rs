@@ -17,7 +17,7 @@ pub use desk::{Counter, Desk, DeskListen, DeskStore, Keys, Officer, RelayAddress
 pub use relay::{Limits, Listen, Logs, Publish, Relay, Tls as RelayTls};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-pub use value::HostPort;
+pub use value::{HostPort, SYSTEM_AUTHORITIES};
 
 use crate::units::Hash;
 
@@ -144,8 +144,8 @@ impl Relay {
     /// [`Invalid`], with file, line, column, key and what to do.
     pub fn parse(text: &str, file: &Path) -> Result<Self, Invalid> {
         let mut config: Self = parse(text, file)?;
-        config.check().map_err(|clash| clash.in_text(text, file))?;
         config.resolve(&directory_of(file));
+        config.check().map_err(|clash| clash.in_text(text, file))?;
         Ok(config)
     }
 }

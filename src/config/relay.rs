@@ -3,7 +3,7 @@
 //! Not for defaults that are nobody's business to change.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -97,8 +97,8 @@ pub struct Logs {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Publish {
-    /// Path of the directory; made when it is not there. Each log has a directory in it. Default:
-    /// `public` in the store.
+    /// Path of the directory; made when it is not there. Each log has a directory in it. It is
+    /// apart from the store, but for the default: `public` in it.
     pub directory: Option<PathBuf>,
     /// The clock on which new heads are published, in whole seconds: 1 to 60, default 5.
     #[serde(deserialize_with = "value::publish_interval")]
@@ -131,11 +131,14 @@ impl Default for Limits {
     }
 }
 
+/// Where in the store the logs are published when nothing else is said.
+const PUBLIC: &str = "public";
+
 impl Relay {
     /// Where the logs are published.
     pub fn publish_directory(&self) -> PathBuf {
         let given = self.publish.directory.clone();
-        given.unwrap_or_else(|| self.store.directory.join("public"))
+        given.unwrap_or_else(|| self.store.directory.join(PUBLIC))
     }
 
     /// Where the relay keeps, for itself, what it has published.
@@ -164,7 +167,29 @@ impl Relay {
             let why = "the same address as another listener";
             return Err(Clash::new("listen.log", why, next));
         }
-        Ok(())
+        self.check_published_apart()
+    }
+
+    /// What is published is carried away, set aside and made anew; what is in the store is not. As
+    /// the paths read: links are not followed.
+    fn check_published_apart(&self) -> Result<(), Clash> {
+        let store = plain(&self.store.directory);
+        let published = plain(&self.publish_directory());
+        if published.starts_with(store.join(PUBLIC)) {
+            return Ok(());
+        }
+        let why = if published == store {
+            "it is store.directory itself"
+        } else if published.starts_with(&store) {
+            "it lies in store.directory"
+        } else if store.starts_with(&published) {
+            "store.directory lies in it"
+        } else {
+            return Ok(());
+        };
+        let next = "name a directory outside of the store, or leave the key out: then it is \
+                    public/ in the store";
+        Err(Clash::new("publish.directory", why, next))
     }
 
     pub(super) fn resolve(&mut self, directory: &Path) {
@@ -192,4 +217,19 @@ impl Relay {
             absolute(path, directory);
         }
     }
+}
+
+/// A path without "." and "..".
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                plain.pop();
+            }
+            Component::Prefix(_) | Component::RootDir | Component::Normal(_) => plain.push(part),
+        }
+    }
+    plain
 }

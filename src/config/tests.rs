@@ -125,6 +125,30 @@ fn every_key_has_a_field() {
     }
 }
 
+#[test]
+fn what_is_published_is_apart_from_the_store() {
+    let store = "/var/lib/detente-relay";
+    for (directory, why) in [
+        (store.to_owned(), "it is store.directory itself"),
+        (format!("{store}/../detente-relay/."), "it is store.directory itself"),
+        (format!("{store}/log"), "it lies in store.directory"),
+        (format!("{store}/journal/public"), "it lies in store.directory"),
+        ("/var/lib".to_owned(), "store.directory lies in it"),
+        ("../../var/lib".to_owned(), "store.directory lies in it"),
+    ] {
+        let instead = format!("directory = {directory:?}\ninterval_seconds = 5");
+        let text = replaced(RELAY, "interval_seconds", &instead);
+        let error = Relay::parse(&text, Path::new("/etc/detente/relay.toml")).unwrap_err();
+        check(&text, &instead, &error, "publish.directory", why);
+    }
+    for directory in [&format!("{store}/public"), "/var/lib/detente-public", "/srv/logs"] {
+        let instead = format!("directory = {directory:?}\ninterval_seconds = 5");
+        let text = replaced(RELAY, "interval_seconds", &instead);
+        let relay = Relay::parse(&text, Path::new("/etc/detente/relay.toml")).unwrap();
+        assert_eq!(relay.publish_directory(), Path::new(directory));
+    }
+}
+
 fn check(text: &str, instead: &str, error: &super::Invalid, key: &str, why: &str) {
     assert_eq!(error.key, key, "{instead}: {error}");
     assert!(error.why.contains(why), "{instead}: {error}");

@@ -149,7 +149,10 @@ fn within<'de, D: Deserializer<'de>>(
     }
 }
 
-/// Where most systems keep the authorities that they trust.
+/// Where systems keep the authorities that they trust (Debian, Fedora).
+pub const SYSTEM_AUTHORITIES: [&str; 2] =
+    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"];
+
 pub(super) fn authorities_default() -> std::path::PathBuf {
-    "/etc/ssl/certs/ca-certificates.crt".into()
+    SYSTEM_AUTHORITIES[0].into()
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::witnesses::Place;
 use crate::codec::Log;
-use crate::relay::{PublicHead, Relay};
+use crate::relay::{Error, PublicHead, Relay, Standing};
 use crate::tlog::VerifierKey;
 use crate::tlog::witness::{AddCheckpoint, parse_lines};
 
@@ -58,22 +58,23 @@ pub async fn gather(
     mut seen: u64,
     link: &impl Ask,
 ) -> Gone {
-    let mut heads = relay.heads().follow(log);
+    let mut standings = relay.heads().standings(log);
     let mut asked = None;
     loop {
         let head = {
-            let is_new = |head: &Option<std::sync::Arc<PublicHead>>| {
-                head.as_ref().is_some_and(|head| asked != Some((head.size, head.root)))
+            let is_new = |standing: &Standing| {
+                let newest = standing.newest.as_ref();
+                newest.is_some_and(|head| asked != Some((head.size, head.root)))
             };
             // The heads live as long as the relay, of which a handle is held.
-            let Ok(head) = heads.wait_for(is_new).await else {
+            let Ok(standing) = standings.wait_for(is_new).await else {
                 return Gone("the relay has stopped".to_owned());
             };
-            head.clone()
+            standing.newest.clone()
         };
         let Some(head) = head else { continue };
         asked = Some((head.size, head.root));
-        match about(relay, log, (witness, &head), &mut seen, link).await {
+        match about(relay, log, (witness, place, &head), &mut seen, link).await {
             Ok(Outcome::Cosigned) => place.cosigned(log, head.size),
             Ok(Outcome::SeenSize(size)) => {
                 let why = format!(
@@ -81,38 +82,34 @@ pub async fn gather(
                     log.as_str(),
                     head.size
                 );
-                decline(place, witness, log, why);
+                // The sizes differ from head to head; what is wrong does not.
+                place.trouble(log, "it has seen another size than it is asked about", why);
             }
-            Ok(Outcome::Declined(why)) => decline(place, witness, log, why),
+            Ok(Outcome::Declined(why)) => place.trouble(log, &why.clone(), why),
             Err(Gone(why)) => {
-                place.trouble(why.clone());
+                place.gone(why.clone());
                 return Gone(why);
             }
         }
     }
 }
 
-fn decline(place: &Place, witness: &VerifierKey, log: Log, why: String) {
-    let (witness, log) = (witness.name().as_str(), log.as_str());
-    tracing::warn!(witness, log, why, "a witness has not cosigned");
-    place.trouble(why);
-}
-
 /// Asks about one head, once or twice.
 async fn about(
     relay: &Relay,
     log: Log,
-    (witness, head): (&VerifierKey, &PublicHead),
+    asked: (&VerifierKey, &Place, &PublicHead),
     seen: &mut u64,
     link: &impl Ask,
 ) -> Result<Outcome, Gone> {
-    let mut answered = once(relay, log, (witness, head), *seen, link).await?;
+    let (_, _, head) = asked;
+    let mut answered = once(relay, log, asked, *seen, link).await?;
     if let Outcome::SeenSize(size) = answered
         && size != *seen
     {
         *seen = size;
         if size <= head.size {
-            answered = once(relay, log, (witness, head), size, link).await?;
+            answered = once(relay, log, asked, size, link).await?;
         }
     }
     if matches!(answered, Outcome::Cosigned) {
@@ -124,7 +121,7 @@ async fn about(
 async fn once(
     relay: &Relay,
     log: Log,
-    (witness, head): (&VerifierKey, &PublicHead),
+    (witness, place, head): (&VerifierKey, &Place, &PublicHead),
     seen: u64,
     link: &impl Ask,
 ) -> Result<Outcome, Gone> {
@@ -134,8 +131,12 @@ async fn once(
     let proof = loop {
         match relay.prove_growth(log, seen, head.size).await {
             Ok(proof) => break proof,
-            Err(error @ crate::relay::Error::Stopped) => return Err(Gone(error.to_string())),
-            Err(error) => tracing::debug!(%error, "no proof for a witness yet"),
+            Err(error @ Error::Stopped) => return Err(Gone(error.to_string())),
+            Err(Error::Busy) => tracing::debug!("no proof for a witness yet"),
+            Err(error) => {
+                let why = format!("the relay has no proof for it: {error}");
+                place.trouble(log, &why.clone(), why);
+            }
         }
         tokio::time::sleep(PROOF_PAUSE).await;
     };

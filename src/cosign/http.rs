@@ -151,9 +151,7 @@ impl Ask for Link<'_> {
                 Ok(Err(error)) => format!("it is not reached: {error}"),
                 Err(_elapsed) => format!("it has not answered in {} s", ASK_WITHIN.as_secs()),
             };
-            let witness = self.witness.key.name().as_str();
-            tracing::warn!(witness, log = log.as_str(), why, "a witness cannot be asked");
-            self.place.trouble(why);
+            self.place.trouble(log, &why.clone(), why);
             sleep(pause).await;
             pause = (pause * 2).min(PAUSE_MAX);
         }

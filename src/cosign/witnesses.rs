@@ -16,10 +16,10 @@ use crate::tlog::VerifierKey;
 const WITNESSES_MAX: usize = 1_024;
 
 /// A witness, as it stands.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WitnessState {
-    /// Name of its key.
-    pub name: String,
+    /// The key with which it came last.
+    pub key: VerifierKey,
     /// It can be asked now.
     pub connected: bool,
     /// Size of the directory log's newest head that it cosigned for this relay since the start.
@@ -37,6 +37,8 @@ pub struct Witnesses(Arc<Mutex<BTreeMap<String, Known>>>);
 #[derive(Debug)]
 struct Known {
     state: WitnessState,
+    /// What the relay's log has last been told of what is wrong with it, log by log.
+    said: BTreeMap<Log, String>,
     /// Counts its connections; the newest is the one that is asked.
     connection: watch::Sender<u64>,
 }
@@ -65,9 +67,17 @@ impl Witnesses {
             return None;
         }
         let known = known.entry(name.clone()).or_insert_with(|| Known {
-            state: WitnessState { name: name.clone(), ..WitnessState::default() },
+            state: WitnessState {
+                key: key.clone(),
+                connected: false,
+                directory: 0,
+                traffic: 0,
+                trouble: String::new(),
+            },
+            said: BTreeMap::new(),
             connection: watch::Sender::new(0),
         });
+        known.state.key = key.clone();
         known.state.connected = true;
         known.connection.send_modify(|number| *number += 1);
         let newest = known.connection.subscribe();
@@ -90,23 +100,44 @@ impl Place {
 
     /// It has cosigned a head of this size.
     pub(super) fn cosigned(&self, log: Log, size: u64) {
-        self.note(|state| {
+        self.note(|known| {
+            let state = &mut known.state;
             match log {
                 Log::Directory => state.directory = state.directory.max(size),
                 Log::Traffic => state.traffic = state.traffic.max(size),
             }
             state.trouble.clear();
+            known.said.remove(&log);
         });
     }
 
-    /// It has not cosigned, or cannot be reached, and why.
-    pub(super) fn trouble(&self, why: String) {
-        self.note(|state| state.trouble = why);
+    /// It has not cosigned a head of this log, and why. The relay's log is told only when `kind`,
+    /// what is wrong without the numbers of this time, is not what it was told last.
+    pub(super) fn trouble(&self, log: Log, kind: &str, why: String) {
+        if self.is_news(log, kind) {
+            let (witness, log) = (self.name.as_str(), log.as_str());
+            tracing::warn!(witness, log, why, "a witness does not cosign");
+        }
+        self.note(|known| known.state.trouble = why);
     }
 
-    fn note(&self, change: impl FnOnce(&mut WitnessState)) {
+    /// It is not there any more, and why.
+    pub(super) fn gone(&self, why: String) {
+        self.note(|known| known.state.trouble = why);
+    }
+
+    fn is_news(&self, log: Log, kind: &str) -> bool {
+        let mut is_news = false;
+        self.note(|known| {
+            is_news = known.said.get(&log).is_none_or(|said| said != kind);
+            known.said.insert(log, kind.to_owned());
+        });
+        is_news
+    }
+
+    fn note(&self, change: impl FnOnce(&mut Known)) {
         if let Some(known) = self.witnesses.lock().get_mut(&self.name) {
-            change(&mut known.state);
+            change(known);
         }
     }
 }
@@ -119,5 +150,30 @@ impl Drop for Place {
         {
             known.state.connected = false;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tlog::Signer;
+    use crate::tlog::note::Kind;
+
+    #[test]
+    fn what_is_wrong_is_news_once_until_it_changes_or_was_right() {
+        let name = "detente-dev/witness/NL/cyber".parse().unwrap();
+        let key = Signer::from_seed(name, Kind::Ed25519Cosignature, [1; 32]).public().clone();
+        let witnesses = Witnesses::default();
+        let place = witnesses.join(&key).unwrap();
+        assert!(place.is_news(Log::Traffic, "it declines"));
+        assert!(!place.is_news(Log::Traffic, "it declines"));
+        assert!(place.is_news(Log::Directory, "it declines"), "of the other log");
+        assert!(place.is_news(Log::Traffic, "it lies"));
+        drop(place);
+        let place = witnesses.join(&key).unwrap();
+        assert!(!place.is_news(Log::Traffic, "it lies"), "after another connection");
+        place.cosigned(Log::Directory, 7);
+        assert!(!place.is_news(Log::Traffic, "it lies"));
+        assert!(place.is_news(Log::Directory, "it declines"));
     }
 }

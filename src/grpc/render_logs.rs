@@ -39,11 +39,10 @@ pub(super) fn held(relay: &Relay) -> String {
 pub(super) fn witnesses(relay: &Relay, known: &Witnesses) -> Vec<operator::WitnessStanding> {
     let policy = relay.heads().policy();
     let rendered = known.list().into_iter().map(|state| {
-        let WitnessState { name, connected, directory, traffic, trouble } = state;
-        let in_policy = policy.witnesses().any(|witness| witness.key.name().as_str() == name);
+        let WitnessState { key, connected, directory, traffic, trouble } = state;
         operator::WitnessStanding {
-            name,
-            in_policy,
+            name: key.name().to_string(),
+            in_policy: policy.witnesses().any(|witness| *witness.key == key),
             connected,
             directory_size: directory,
             traffic_size: traffic,

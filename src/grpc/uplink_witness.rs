@@ -11,6 +11,8 @@ use super::client::RelayClient;
 use super::uplink::Timing;
 use super::uplink_backoff::{Backoff, keep_up};
 use crate::desk::Desk;
+use crate::tlog::Checkpoint;
+use crate::tlog::witness::Latest;
 use crate::wire::detente::log::v1 as wire;
 use wire::witness_request::Item as Said;
 use wire::witness_response::Item as Asked;
@@ -70,11 +72,14 @@ async fn witness(desk: &Desk, client: &RelayClient, timing: &Timing, backoff: &B
 
 /// Who witnesses, and how far it has seen.
 fn hello(desk: &Desk) -> wire::WitnessRequest {
-    let heads = desk.cosigned().into_iter().map(|(log, latest)| wire::WitnessedHead {
-        checkpoint: desk.cosigned_note(&log).map(|note| note.to_string()).unwrap_or_default(),
-        log,
-        size: latest.size,
-        root: latest.root.0.to_vec(),
+    let heads = desk.cosigned().into_iter().map(|(log, latest)| {
+        // The note says which head it is: a newer one may have been cosigned meanwhile.
+        let note = desk.cosigned_note(&log);
+        let head: Option<Checkpoint> = note.as_ref().and_then(|note| note.text().parse().ok());
+        let newest = head.map(|head| Latest { size: head.size(), root: head.root() });
+        let Latest { size, root } = newest.unwrap_or(latest);
+        let checkpoint = note.map(|note| note.to_string()).unwrap_or_default();
+        wire::WitnessedHead { log, size, root: root.0.to_vec(), checkpoint }
     });
     let hello = wire::WitnessHello {
         heads: heads.collect(),

@@ -79,7 +79,8 @@ impl Default for Limits {
     }
 }
 
-/// Counts of what happened at the door since the start; for metrics.
+/// Counts of what happened at a door since the start; for metrics. At that of the published logs
+/// nobody is over a desk's limit or cut.
 #[derive(Debug, Default)]
 pub struct Counts {
     /// TCP connections accepted.
@@ -339,6 +340,7 @@ fn is_of_one_connection(fault: &io::Error) -> bool {
     )
 }
 
-fn count(counter: &AtomicU64) {
+/// One more.
+pub(crate) fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }

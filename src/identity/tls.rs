@@ -16,7 +16,10 @@ use rustls::client::{ResolvesClientCert, Resumption};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{
+    ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier,
+};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, RootCertStore, ServerConfig, SignatureScheme};
 
@@ -175,40 +178,39 @@ pub fn provider() -> CryptoProvider {
     }
 }
 
+/// HTTP/1.1 inside TLS (RFC 7301), for what everybody may read.
+const ALPN_PUBLIC: &[u8] = b"http/1.1";
+
 /// The relay's side.
 ///
 /// # Panics
 /// Never: the provider above has suites for TLS 1.3.
 pub fn server_config(own: Arc<OwnCertificate>, trust: Arc<Trust>) -> Arc<ServerConfig> {
-    let mut config = ServerConfig::builder_with_provider(Arc::new(provider()))
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .expect("the provider has suites for TLS 1.3")
-        .with_client_cert_verifier(Arc::new(DeskVerifier::new(trust)))
-        .with_cert_resolver(own);
-    config.session_storage = Arc::new(NoServerSessionStorage {});
-    config.send_tls13_tickets = 0;
-    config.max_early_data_size = 0;
-    config.alpn_protocols = vec![ALPN.to_vec()];
-    Arc::new(config)
+    server(own, Arc::new(DeskVerifier::new(trust)), ALPN)
 }
-
-/// HTTP/1.1 inside TLS (RFC 7301), for what everybody may read.
-const ALPN_PUBLIC: &[u8] = b"http/1.1";
 
 /// The relay's side for what everybody may read: nobody is asked for a certificate.
 ///
 /// # Panics
 /// Never: the provider above has suites for TLS 1.3.
 pub fn public_server_config(own: Arc<OwnCertificate>) -> Arc<ServerConfig> {
+    server(own, WebPkiClientVerifier::no_client_auth(), ALPN_PUBLIC)
+}
+
+fn server(
+    own: Arc<OwnCertificate>,
+    clients: Arc<dyn ClientCertVerifier>,
+    alpn: &[u8],
+) -> Arc<ServerConfig> {
     let mut config = ServerConfig::builder_with_provider(Arc::new(provider()))
         .with_protocol_versions(&[&rustls::version::TLS13])
         .expect("the provider has suites for TLS 1.3")
-        .with_no_client_auth()
+        .with_client_cert_verifier(clients)
         .with_cert_resolver(own);
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     config.max_early_data_size = 0;
-    config.alpn_protocols = vec![ALPN_PUBLIC.to_vec()];
+    config.alpn_protocols = vec![alpn.to_vec()];
     Arc::new(config)
 }
 
@@ -251,6 +253,7 @@ pub fn public_client_config(authorities: &[u8]) -> Result<Arc<ClientConfig>, Str
         .expect("the provider has suites for TLS 1.3")
         .with_root_certificates(roots)
         .with_no_client_auth();
+    config.resumption = Resumption::disabled();
     config.alpn_protocols = vec![ALPN_PUBLIC.to_vec()];
     Ok(Arc::new(config))
 }

@@ -260,7 +260,8 @@ pub(super) struct Bodies {
     pub(super) erasing: Option<u64>,
 }
 
-/// Something that holds and that whoever checks may look at.
+/// Something whose own checksum holds, for whoever checks to look at. It is shown before all of its
+/// batch is read: it counts only when the check of the whole journal succeeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Seen<'a> {
     /// A record.

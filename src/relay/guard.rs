@@ -14,10 +14,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tracing::{error, info, warn};
 
 use super::incarnation::{Found, Incarnation};
-use super::signers::Signers;
+use super::signers::{Holder, Signers};
 use super::{Error, Relay};
 use crate::codec::{Head, Log};
-use crate::envelope::genesis::log_key;
+use crate::envelope::genesis::keys_of_log;
 use crate::tlog::proof::root;
 use crate::tlog::{Checkpoint, Note, Policy, VerifierKey};
 use crate::units::JournalId;
@@ -85,10 +85,11 @@ impl Guard {
                 }
                 Found::Other(why) => {
                     state.is_doubted = true;
-                    signers.hold(&format!(
+                    let why = format!(
                         "the store may be older than what was signed over it ({why}): it waits \
                          until the quorum of witnesses has connected and said how far it has seen"
-                    ));
+                    );
+                    signers.hold(Holder::Guard, &why);
                 }
             }
         }
@@ -151,7 +152,7 @@ impl Relay {
                         })
                         .await?;
                         info!("the quorum of witnesses has seen nothing that is not here");
-                        signers.release();
+                        signers.release(Holder::Guard);
                     }
                 }
                 (Judged::Here, None) => {}
@@ -164,12 +165,13 @@ impl Relay {
                         self.off_the_workers(move |_| incarnation.forget().map_err(Error::fault))
                             .await?;
                         let file = guard.incarnation.acceptance();
-                        signers.hold(&format!(
+                        let why = format!(
                             "the witness {witness} has cosigned {why}: this store lacks what was \
                              signed. Restore a newer backup; if there is none, write into {} who \
                              accepts the loss and why, and start the relay again",
                             file.display()
-                        ));
+                        );
+                        signers.hold(Holder::Guard, &why);
                     } else {
                         warn!(witness, why, "a witness has seen what was given up");
                     }
@@ -214,10 +216,11 @@ impl Relay {
     }
 
     /// Every key that a log has had.
-    fn keys_of(&self, log: Log) -> Vec<VerifierKey> {
+    pub(super) fn keys_of(&self, log: Log) -> Vec<VerifierKey> {
         let published = self.published();
-        let Some(network) = published.state().directory().network() else { return Vec::new() };
-        let keys = network.log_keys.iter().filter(|key| key.log == log.as_str());
-        keys.filter_map(|key| log_key(&network.name, key)).collect()
+        let network = published.state().directory().network();
+        network.map_or_else(Vec::new, |network| {
+            keys_of_log(&network.name, &network.log_keys, log.as_str())
+        })
     }
 }

@@ -75,7 +75,6 @@ pub struct Heads {
 struct OfLog {
     /// The newest last.
     recent: Mutex<VecDeque<Arc<PublicHead>>>,
-    newest: watch::Sender<Option<Arc<PublicHead>>>,
     standing: watch::Sender<Standing>,
 }
 
@@ -197,12 +196,7 @@ impl Heads {
 
     /// The newest published head.
     pub fn newest(&self, log: Log) -> Option<Arc<PublicHead>> {
-        self.of(log).newest.borrow().clone()
-    }
-
-    /// Hears of every newer head, and of every cosignature of the newest.
-    pub fn follow(&self, log: Log) -> watch::Receiver<Option<Arc<PublicHead>>> {
-        self.of(log).newest.subscribe()
+        self.of(log).standing.borrow().newest.clone()
     }
 
     /// How far the log is witnessed.
@@ -210,7 +204,7 @@ impl Heads {
         self.of(log).standing.borrow().clone()
     }
 
-    /// Hears of every change of that.
+    /// Hears of every change of that: of every newer head, and of every cosignature of the newest.
     pub fn standings(&self, log: Log) -> watch::Receiver<Standing> {
         self.of(log).standing.subscribe()
     }
@@ -230,11 +224,7 @@ impl Heads {
 
 impl OfLog {
     fn new() -> Self {
-        Self {
-            recent: Mutex::default(),
-            newest: watch::Sender::new(None),
-            standing: watch::Sender::new(Standing::default()),
-        }
+        Self { recent: Mutex::default(), standing: watch::Sender::new(Standing::default()) }
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<Arc<PublicHead>>> {
@@ -243,27 +233,28 @@ impl OfLog {
 
     /// Called with the lock held, so that nobody hears of an older one later.
     fn tell(&self, recent: &VecDeque<Arc<PublicHead>>) {
-        let newest = recent.back().cloned();
-        self.standing.send_modify(|standing| {
-            let fresh = recent.iter().rev().find(|head| head.witnessed.is_some());
-            if let Some(fresh) = fresh {
-                standing.witnessed = Some(Arc::clone(fresh));
-            }
-            let covered = standing.witnessed.as_ref().map_or(0, |head| head.size);
-            let is_witnessed = standing.witnessed.is_some();
-            let mut waiting = recent.iter().filter(|head| !is_witnessed || head.size > covered);
-            let first = waiting.next().map(|head| head.published);
-            // The first that waits may have left the recent ones long ago.
-            standing.waits_since = match (first, standing.waits_since) {
-                (Some(first), Some(since)) if fresh.is_none() => Some(since.min(first)),
-                (first, _) => first,
-            };
-            standing.newest.clone_from(&newest);
+        self.standing.send_if_modified(|known| {
+            let next = known.followed_by(recent);
+            let is_new = *known != next;
+            *known = next;
+            is_new
         });
-        self.newest.send_if_modified(|known| {
-            let changed = *known != newest;
-            *known = newest;
-            changed
-        });
+    }
+}
+
+impl Standing {
+    /// As it is when these are the recent heads.
+    fn followed_by(&self, recent: &VecDeque<Arc<PublicHead>>) -> Self {
+        let fresh = recent.iter().rev().find(|head| head.witnessed.is_some());
+        let witnessed = fresh.or(self.witnessed.as_ref()).cloned();
+        let covered = witnessed.as_ref().map(|head| head.size);
+        let mut waiting = recent.iter().filter(|head| covered.is_none_or(|size| head.size > size));
+        let first = waiting.next().map(|head| head.published);
+        // The first that waits may have left the recent ones long ago.
+        let waits_since = match (first, self.waits_since) {
+            (Some(first), Some(since)) if fresh.is_none() => Some(since.min(first)),
+            (first, _) => first,
+        };
+        Self { newest: recent.back().cloned(), witnessed, waits_since }
     }
 }

@@ -25,10 +25,9 @@ use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
 
+use crate::backup::{ACCEPTANCE_FILE, INCARNATION_FILE};
 use crate::units::JournalId;
 
-const FILE: &str = "incarnation";
-const ACCEPTED: &str = "loss-accepted";
 /// The first line.
 const FORM: &str = "detente-incarnation 1";
 /// The longest acceptance that is read, in bytes.
@@ -57,12 +56,12 @@ impl Incarnation {
 
     /// The file in which a loss is accepted.
     pub(super) fn acceptance(&self) -> PathBuf {
-        self.store.join(ACCEPTED)
+        self.store.join(ACCEPTANCE_FILE)
     }
 
     /// Looks whether this is the store that ran last.
     pub(super) fn look(&self) -> io::Result<Found> {
-        let path = self.store.join(FILE);
+        let path = self.store.join(INCARNATION_FILE);
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -90,7 +89,8 @@ impl Incarnation {
 
     /// Says that this is the store that runs now. Durable when it answers.
     pub(super) fn write(&self, given_up: Option<&str>) -> io::Result<()> {
-        let (path, aside) = (self.store.join(FILE), self.store.join(format!("{FILE}.new")));
+        let (path, aside) =
+            (self.store.join(INCARNATION_FILE), self.store.join(format!("{INCARNATION_FILE}.new")));
         let mut options = File::options();
         options.write(true).create(true).truncate(true).mode(0o600);
         let mut file = options.open(&aside)?;
@@ -112,7 +112,7 @@ impl Incarnation {
 
     /// The next start is not a plain one. Durable when it answers.
     pub(super) fn forget(&self) -> io::Result<()> {
-        match fs::remove_file(self.store.join(FILE)) {
+        match fs::remove_file(self.store.join(INCARNATION_FILE)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             Ok(()) | Err(_) => self.sync(),
         }

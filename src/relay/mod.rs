@@ -44,7 +44,7 @@ pub use heads::{Cosignature, Heads, LINES_MAX, PublicHead, Standing};
 pub use open::{DUE_AFTER_START_MS, OpenError, Options, Running};
 pub use publish::{Mark, MarkFault, PublishOptions, Publisher, last_published};
 pub use receipt::{Proof, Receipt};
-pub use signers::{NotPinned, Seeds, Signers, Unsigned};
+pub use signers::{Holder, NotPinned, Seeds, Signers, Unsigned};
 pub use state::Published;
 
 use crate::codec;

@@ -175,7 +175,7 @@ impl Relay {
         let founded = opened_at > Index(0);
         let in_doubt = world.rules.clock_in_doubt().then_some(world.time);
 
-        let policy = options.policy.clone().unwrap_or_else(|| genesis::default_policy(&genesis));
+        let policy = policy_of(options, &genesis);
         let shared = Arc::new(Shared::new(Published::new(world), tables.cursor(), policy));
         let slot = Arc::new(Slot::new(tables));
         let (jobs, queue) = sync_channel(QUEUE_MAX);
@@ -329,6 +329,11 @@ fn open_journal(options: &Options) -> Result<(FileJournal, journal::Opened), Ope
     Ok((journal, opened))
 }
 
+/// By which a published head counts as witnessed.
+fn policy_of(options: &Options, genesis: &Genesis) -> Policy {
+    options.policy.clone().unwrap_or_else(|| genesis::default_policy(genesis))
+}
+
 /// Before anything can be signed.
 fn post_guard(
     journal: &FileJournal,
@@ -336,8 +341,7 @@ fn post_guard(
     genesis: &Genesis,
 ) -> Result<Option<Arc<Guard>>, OpenError> {
     let Some(signers) = &options.signers else { return Ok(None) };
-    let of_genesis = || genesis::default_policy(genesis);
-    let policy = options.policy.clone().unwrap_or_else(of_genesis);
+    let policy = policy_of(options, genesis);
     let is_new = journal.next_index() == Index(0);
     Guard::post(&options.directory, journal.id(), is_new, (signers, &policy))
         .map(Some)

@@ -6,6 +6,7 @@
 //! Not for which heads: only those of batches that are on disk are given to it, and the journal's
 //! trailers say that there is one of each size. Not for publishing them or for witnesses.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +15,7 @@ use tokio::sync::watch;
 use zeroize::Zeroizing;
 
 use crate::codec::{Head, Log};
-use crate::envelope::genesis::{Announcement, Genesis, LogKey, log_key, log_key_name};
+use crate::envelope::genesis::{Announcement, Genesis, LogKey, keys_of_log, log_key_name};
 use crate::tlog::note::{Kind, VerifierKey};
 use crate::tlog::{Checkpoint, Note, Signer};
 use crate::units::{Hash, Name, Unreadable};
@@ -24,7 +25,16 @@ use crate::units::{Hash, Name, Unreadable};
 pub struct Signers {
     directory: Keys,
     traffic: Keys,
-    hold: watch::Sender<Option<Arc<str>>>,
+    holds: watch::Sender<BTreeMap<Holder, Arc<str>>>,
+}
+
+/// Who holds the keys. Nothing is signed until each has let go of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Holder {
+    /// The store may lack what was signed.
+    Guard,
+    /// The journal lacks what was published.
+    Publisher,
 }
 
 /// The keys of a log.
@@ -107,7 +117,7 @@ impl Signers {
         };
         let directory = keys(Log::Directory, directory, next_directory)?;
         let traffic = keys(Log::Traffic, traffic, next_traffic)?;
-        Ok(Self { directory, traffic, hold: watch::Sender::new(None) })
+        Ok(Self { directory, traffic, holds: watch::Sender::default() })
     }
 
     /// Proves that each log's key is one of `known`, those of the genesis and those that were
@@ -118,11 +128,7 @@ impl Signers {
     pub fn check(&self, network: &Name, known: &[LogKey]) -> Result<(), NotPinned> {
         for log in Log::ALL {
             let keys = self.keys(log);
-            let known: Vec<VerifierKey> = known
-                .iter()
-                .filter(|key| key.log == log.as_str())
-                .filter_map(|key| log_key(network, key))
-                .collect();
+            let known = keys_of_log(network, known, log.as_str());
             if !known.contains(keys.main.public()) {
                 let pinned =
                     known.first().map_or_else(|| "none".to_owned(), |pinned| pinned.to_string());
@@ -180,28 +186,37 @@ impl Signers {
         Ok(note)
     }
 
-    /// Nothing is signed from now on, for this reason, which every caller is told. The newest
-    /// reason stands.
-    pub fn hold(&self, reason: &str) {
-        tracing::error!(reason, "the logs are not signed, and nothing is accepted");
-        self.hold.send_replace(Some(reason.into()));
+    /// Nothing is signed from now on, for this reason, which every caller is told.
+    pub fn hold(&self, holder: Holder, reason: &str) {
+        self.holds.send_if_modified(|holds| {
+            let before = holds.insert(holder, reason.into());
+            let is_new = before.as_deref() != Some(reason);
+            if is_new {
+                tracing::error!(reason, "the logs are not signed, and nothing is accepted");
+            }
+            is_new
+        });
     }
 
-    /// What was held may be signed again.
-    pub fn release(&self) {
-        if self.hold.send_replace(None).is_some() {
-            tracing::info!("the logs are signed again");
-        }
+    /// What this one held may be signed again, unless another holds it as well.
+    pub fn release(&self, holder: Holder) {
+        self.holds.send_if_modified(|holds| {
+            let was_held = holds.remove(&holder).is_some();
+            if was_held && holds.is_empty() {
+                tracing::info!("the logs are signed again");
+            }
+            was_held
+        });
     }
 
     /// Why nothing is signed, if so.
     pub fn held(&self) -> Option<Arc<str>> {
-        self.hold.borrow().clone()
+        self.holds.borrow().values().next().cloned()
     }
 
-    /// Hears when that changes.
-    pub fn holds(&self) -> watch::Receiver<Option<Arc<str>>> {
-        self.hold.subscribe()
+    /// Hears when that changes, with the reason of each holder.
+    pub fn holds(&self) -> watch::Receiver<BTreeMap<Holder, Arc<str>>> {
+        self.holds.subscribe()
     }
 
     const fn keys(&self, log: Log) -> &Keys {

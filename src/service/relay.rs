@@ -148,19 +148,19 @@ impl RunningRelay {
             gate: Arc::clone(&trust) as _,
             connections,
             door: incoming.counts(),
+            log_door: Arc::default(),
         };
         let mut others = vec![spawn_operator(&edge, listeners.operator, heard(ended.subscribe()))];
         others.push(spawn_keep_up(&own, heard(ended.subscribe())));
         others.push(spawn_nations(&relay, &trust, heard(ended.subscribe())));
         others.extend(spawn_publisher(&relay, config, heard(ended.subscribe())));
-        others.extend(spawn_log(&own, config, listeners.log, heard(stop_heard)));
+        let log = (listeners.log, &figures.log_door);
+        others.extend(spawn_log(&own, config, log, heard(stop_heard)));
         for witness in elsewhere {
             let asking = witness.keep_asking(relay.clone(), edge.witnesses().clone());
             others.push(spawn_until(asking, heard(ended.subscribe())));
         }
-        if let Some(listener) = listeners.metrics {
-            others.push(spawn_metrics(&edge, figures, listener, heard(ended.subscribe())));
-        }
+        others.extend(spawn_metrics(&edge, figures, listeners.metrics, heard(ended.subscribe())));
         let door = edge.clone();
         let desks = tokio::spawn(async move {
             if let Err(fault) = door.desks(incoming).await {
@@ -339,17 +339,18 @@ fn spawn_operator(
 fn spawn_metrics(
     edge: &Edge,
     figures: RelayFigures,
-    listener: TcpListener,
+    listener: Option<TcpListener>,
     end: impl Future<Output = ()> + Send + 'static,
-) -> JoinHandle<()> {
+) -> Option<JoinHandle<()>> {
+    let listener = listener?;
     let mut registry = telemetry::registry("relay");
     edge.meter().register(&mut registry);
     registry.register_collector(Box::new(figures));
-    tokio::spawn(async move {
+    Some(tokio::spawn(async move {
         if let Err(fault) = telemetry::serve(listener, Arc::new(registry), end).await {
             error!(%fault, "the metrics listener failed");
         }
-    })
+    }))
 }
 
 /// Publishes the logs, where there are keys that sign them.
@@ -372,13 +373,13 @@ fn spawn_publisher(
 fn spawn_log(
     own: &Arc<OwnCertificate>,
     config: &config::Relay,
-    listener: Option<TcpListener>,
+    (listener, counts): (Option<TcpListener>, &Arc<identity::listen::Counts>),
     end: impl Future<Output = ()> + Send + 'static,
 ) -> Option<JoinHandle<()>> {
-    let listener = listener?;
+    let (listener, counts) = (listener?, Arc::clone(counts));
     let tls = identity::public_server_config(Arc::clone(own));
     let shelf = web::Shelf::new(config.publish_directory());
-    Some(tokio::spawn(web::serve(listener, tls, shelf, web::Limits::default(), end)))
+    Some(tokio::spawn(web::serve(listener, tls, shelf, web::Limits::default(), counts, end)))
 }
 
 fn spawn_until(

@@ -20,7 +20,7 @@ use super::{Fault, Tables, key};
 use crate::codec::{Heads, Log, Record};
 use crate::envelope::words::Urgency;
 use crate::rules::target::Span;
-use crate::units::{Day, DeskId, MemberId, RequestId, Timestamp};
+use crate::units::{Day, MemberId, RequestId, Timestamp};
 use crate::views::clocks::Standing;
 use crate::views::response_times::AcknowledgeTally;
 use crate::views::{RequestRow, TimesRow, directory};
@@ -255,15 +255,11 @@ fn due_bytes(row: &RequestRow) -> Vec<u8> {
     [request.id.0.as_slice(), desks.as_bytes()].concat()
 }
 
-/// Reads the request that is due, and whether `of` is one of its desks.
-pub(super) fn parse_due(bytes: &[u8], of: Option<&DeskId>) -> Option<(RequestId, bool)> {
+/// Reads the request that is due, and whether the desk `of` is one of its desks.
+pub(super) fn parse_due(bytes: &[u8], of: Option<&str>) -> Option<(RequestId, bool)> {
     let (id, desks) = bytes.split_first_chunk::<16>()?;
     let (from, to) = std::str::from_utf8(desks).ok()?.split_once('\0')?;
-    let concerned = of.is_none_or(|of| {
-        let of = of.to_string();
-        of == from || of == to
-    });
-    Some((RequestId(*id), concerned))
+    Some((RequestId(*id), of.is_none_or(|of| of == from || of == to)))
 }
 
 /// A request is listed under its day until it is settled; then its times are in a block.

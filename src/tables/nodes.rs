@@ -46,7 +46,6 @@ fn stored_run(
 ) -> Result<Vec<Hash>, Fault> {
     let count = usize::try_from(count).unwrap_or(usize::MAX);
     let found = run::read(store, &key::nodes(log, level), first, count, HASH_BYTES)?;
-    let found = found.unwrap_or_default();
     let dense = (first..).zip(&found).all(|(expected, (place, _))| *place == expected);
     let hashes: Vec<Hash> =
         found.iter().filter_map(|(_, value)| Hash::from_slice(value).ok()).collect();

@@ -66,10 +66,9 @@ impl Tables {
         let found = run::read(&self.store, &key::desk_records(desk), from.0, max, 8)?;
         let index = |value: &[u8]| key::trailing_number(value).map(Index);
         found
-            .and_then(|found| {
-                let numbered = found.iter().map(|(n, value)| Some((DeskIndex(*n), index(value)?)));
-                numbered.collect::<Option<_>>()
-            })
+            .iter()
+            .map(|(number, value)| Some((DeskIndex(*number), index(value)?)))
+            .collect::<Option<_>>()
             .ok_or_else(|| self.store.condemn(format!("the sequence of {desk} cannot be read")))
     }
 
@@ -98,8 +97,7 @@ impl Tables {
         let Some(from) = after.map_or(Some(0), first_after) else {
             return Ok(Page { rows: Vec::new(), next: None });
         };
-        let mut found = run::read(&self.store, &prefix, from, max.saturating_add(1), 16)?
-            .ok_or_else(|| self.store.condemn("a list of requests cannot be read"))?;
+        let mut found = run::read(&self.store, &prefix, from, max.saturating_add(1), 16)?;
         let more = found.len() > max;
         found.truncate(max);
         let mut rows = Vec::with_capacity(found.len());

@@ -36,7 +36,7 @@ impl Runs {
         value: &[u8],
     ) -> Result<(), Fault> {
         let low = low(number);
-        let items = self.run(store, prefix, number)?;
+        let items = self.run(store, prefix, number, value.len())?;
         let at = place(items, value.len(), low);
         let width = value.len() + 1;
         if items.get(at) == Some(&low) {
@@ -56,7 +56,7 @@ impl Runs {
         width: usize,
     ) -> Result<(), Fault> {
         let low = low(number);
-        let items = self.run(store, prefix, number)?;
+        let items = self.run(store, prefix, number, width)?;
         let at = place(items, width, low);
         if items.get(at) == Some(&low) {
             items.drain(at..at + width + 1);
@@ -75,17 +75,27 @@ impl Runs {
     ) -> Result<Option<Vec<Vec<u8>>>, Fault> {
         let mut values = Vec::new();
         for run in first / NUMBERS..first.saturating_add(count) / NUMBERS {
-            let items = self.run(store, prefix, run.saturating_mul(NUMBERS))?;
+            let items = self.run(store, prefix, run.saturating_mul(NUMBERS), width)?;
             values.extend(items.chunks_exact(width + 1).map(|item| item[1..].to_vec()));
         }
         Ok(Some(values).filter(|values| values.len() as u64 == count))
     }
 
-    fn run(&mut self, store: &Store, prefix: &[u8], number: u64) -> Result<&mut Vec<u8>, Fault> {
+    /// The items of the run of this number, each value of `width` bytes.
+    fn run(
+        &mut self,
+        store: &Store,
+        prefix: &[u8],
+        number: u64,
+        width: usize,
+    ) -> Result<&mut Vec<u8>, Fault> {
         let key = key::run(prefix, number / NUMBERS);
         if !self.touched.contains_key(&key) {
-            let stored = store.rows(|rows| rows.get(&key))?;
-            let items = stored.map_or_else(Vec::new, |bytes| bytes.to_vec());
+            let items = match store.rows(|rows| rows.get(&key))? {
+                Some(bytes) if is_run(&bytes, width) => bytes.to_vec(),
+                Some(_) => return Err(unreadable(store)),
+                None => Vec::new(),
+            };
             self.touched.insert(key.clone(), items);
         }
         Ok(self.touched.entry(key).or_default())
@@ -103,24 +113,26 @@ impl Runs {
     }
 }
 
-/// The items under `prefix` from the number `from` on, at most `max`, as (number, value). None when
-/// a row is not one of values of `width` bytes.
+/// The items under `prefix` from the number `from` on, at most `max`, as (number, value); each
+/// value has `width` bytes.
 pub(super) fn read(
     store: &Store,
     prefix: &[u8],
     from: u64,
     max: usize,
     width: usize,
-) -> Result<Option<Vec<Item>>, Fault> {
+) -> Result<Vec<Item>, Fault> {
     let start = key::run(prefix, from / NUMBERS);
-    store.rows(|rows| {
+    let found = store.rows(|rows| {
         let mut found = Vec::new();
-        for row in rows.range(start..) {
+        for row in rows.range(start.clone()..) {
             let (key, items) = row?;
             if found.len() >= max || !key.starts_with(prefix) {
                 break;
             }
-            let Some(run) = key::trailing_number(&key).filter(|_| whole(&items, width)) else {
+            let is_key = key.len() == start.len();
+            let Some(run) = key::trailing_number(&key).filter(|_| is_key && is_run(&items, width))
+            else {
                 return Ok(None);
             };
             let numbered = items.chunks_exact(width + 1).map(|item| {
@@ -130,12 +142,21 @@ pub(super) fn read(
         }
         found.truncate(max);
         Ok(Some(found))
-    })
+    })?;
+    found.ok_or_else(|| unreadable(store))
 }
 
-fn whole(items: &[u8], width: usize) -> bool {
-    items.len().is_multiple_of(width + 1)
-        && items.chunks_exact(width + 1).all(|item| u64::from(item[0]) < NUMBERS)
+/// True for the row of a run of values of `width` bytes: whole items, at least one, in order.
+fn is_run(items: &[u8], width: usize) -> bool {
+    let lows = || items.chunks(width + 1).map(|item| item[0]);
+    !items.is_empty()
+        && items.len().is_multiple_of(width + 1)
+        && lows().is_sorted_by(|a, b| a < b)
+        && lows().all(|low| u64::from(low) < NUMBERS)
+}
+
+fn unreadable(store: &Store) -> Fault {
+    store.condemn("a run of rows cannot be read")
 }
 
 fn low(number: u64) -> u8 {
@@ -168,7 +189,7 @@ mod tests {
     }
 
     fn items(store: &Store, prefix: &[u8], from: u64, max: usize) -> Vec<(u64, u8)> {
-        let Ok(Some(found)) = read(store, prefix, from, max, 1) else { panic!("it is read") };
+        let Ok(found) = read(store, prefix, from, max, 1) else { panic!("it is read") };
         found.into_iter().map(|(number, value)| (number, value[0])).collect()
     }
 
@@ -202,11 +223,24 @@ mod tests {
     }
 
     #[test]
-    fn a_row_of_another_width_is_not_read() {
-        let (_dir, store) = store();
-        let mut runs = Runs::default();
-        assert!(runs.put(&store, b"a\0", 1, &[1, 2]).is_ok());
-        settle(&store, runs);
-        assert!(matches!(read(&store, b"a\0", 0, 9, 1), Ok(None)));
+    fn a_row_that_is_no_run_condemns_the_tables_whoever_comes_upon_it() {
+        let wrong: [&[u8]; 6] =
+            [b"", b"\x01", b"\x01a\x02", b"\x02b\x01a", b"\x01a\x01b", b"\x40a"];
+        for items in wrong {
+            for who in ["put", "take", "values", "read"] {
+                let (dir, store) = store();
+                let put = store.rows(|rows| rows.insert(key::run(b"a\0", 0), items));
+                assert!(put.is_ok() && !dir.path().join("tables/condemned").exists());
+                let mut runs = Runs::default();
+                let met = match who {
+                    "put" => runs.put(&store, b"a\0", 1, &[1]),
+                    "take" => runs.take(&store, b"a\0", 1, 1),
+                    "values" => runs.values(&store, b"a\0", (0, 64), 1).map(drop),
+                    _ => read(&store, b"a\0", 0, 9, 1).map(drop),
+                };
+                assert!(matches!(met, Err(Fault::Broken { .. })), "{who}: {items:?}");
+                assert!(dir.path().join("tables/condemned").exists(), "{items:?}");
+            }
+        }
     }
 }

@@ -132,6 +132,7 @@ impl Tables {
             Some(token) => Bound::Excluded([key::DUES, token.after()].concat()),
             None => Bound::Included(key::DUES.to_vec()),
         };
+        let desk = of.map(ToString::to_string);
         let mut rows: Vec<RequestRow> = Vec::new();
         let mut last = None;
         loop {
@@ -139,7 +140,7 @@ impl Tables {
                 .store
                 .rows(|tree| tree.range((start.clone(), end.clone())).take(SLICE_ROWS).collect())?;
             for (key, due) in &slice {
-                let (id, concerned) = parse_due(due, of)
+                let (id, concerned) = parse_due(due, desk.as_deref())
                     .ok_or_else(|| self.store.condemn("what is due cannot be read"))?;
                 if !concerned {
                     continue;

@@ -35,8 +35,10 @@ pub struct RelayFigures {
     pub gate: Arc<dyn Gate>,
     /// The open connections.
     pub connections: Connections,
-    /// What happened at the door.
+    /// What happened at the desks' door.
     pub door: Arc<Counts>,
+    /// What happened at that of the published logs.
+    pub log_door: Arc<Counts>,
 }
 
 impl fmt::Debug for RelayFigures {
@@ -145,8 +147,8 @@ impl RelayFigures {
     fn identity_figures(&self, page: &mut Page<'_>) -> fmt::Result {
         let open = u64::try_from(self.connections.count()).unwrap_or(u64::MAX);
         page.gauge("detente_connections", "Open connections of desks", open)?;
-        let door = &self.door;
         let read = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);
+        let door = &self.door;
         page.counters(
             "detente_door_connections",
             "Connections by what became of them at the door",
@@ -157,6 +159,19 @@ impl RelayFigures {
                 ("cut", read(&door.cut)),
                 ("opened", read(&door.opened)),
                 ("over_limit", read(&door.over_limit)),
+                ("refused", read(&door.refused)),
+                ("slow", read(&door.slow)),
+            ],
+        )?;
+        let door = &self.log_door;
+        page.counters(
+            "detente_log_door_connections",
+            "Connections of readers of the published logs by what became of them",
+            "outcome",
+            &[
+                ("accepted", read(&door.accepted)),
+                ("crowded", read(&door.crowded)),
+                ("opened", read(&door.opened)),
                 ("refused", read(&door.refused)),
                 ("slow", read(&door.slow)),
             ],

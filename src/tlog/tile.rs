@@ -19,6 +19,8 @@ pub const TILE_WIDTH: u64 = 1 << TILE_HEIGHT;
 const LEVEL_MAX: u8 = 63;
 /// The longest entry in bytes: its length is a big-endian 16-bit number.
 pub const ENTRY_BYTES_MAX: usize = 65_535;
+/// The largest file of a log in bytes: a full bundle of the longest entries, each after its length.
+pub const BUNDLE_BYTES_MAX: usize = (2 + ENTRY_BYTES_MAX) << TILE_HEIGHT;
 
 /// Something that is served under a log's prefix beside its checkpoint. Ordered by kind, level,
 /// index and width.

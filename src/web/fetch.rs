@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use http::header::HOST;
 use http::{Request, StatusCode, Uri};
-use http_body_util::{BodyExt as _, Empty, Limited};
+use http_body_util::{BodyExt as _, Empty, LengthLimitError, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
@@ -27,19 +27,18 @@ use tokio_rustls::TlsConnector;
 
 use crate::audit::{CHECKPOINT, Damage, Fault, Files};
 use crate::tlog::note::NOTE_BYTES_MAX;
-use crate::tlog::tile::{ENTRY_BYTES_MAX, Place, Resource, TILE_WIDTH};
+use crate::tlog::tile::{BUNDLE_BYTES_MAX, Place, Resource, TILE_WIDTH};
 use crate::tlog::{Checkpoint, Note};
 
 /// Connections at once.
 const CONNECTIONS: usize = 8;
 /// How long a server may take to be connected, and then for each file.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How often a file is asked for when the connection breaks off or the server is busy.
+/// How often a file is asked for when the connection breaks off or the server cannot answer now;
+/// any other answer is final.
 const TRIES: u32 = 5;
 /// The pause before a file is asked for again, which grows.
 const PAUSE: Duration = Duration::from_millis(200);
-/// Bytes of the largest bundle.
-const FILE_BYTES_MAX: usize = 256 * (2 + ENTRY_BYTES_MAX);
 
 /// Where a log is served, as `https://relay.example:7413/traffic`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -201,7 +200,7 @@ impl<P: Fn(usize, usize) + Send + Sync + 'static> Work<P> {
                 self.kept.fetch_add(1, Ordering::Relaxed);
                 return Ok(());
             }
-            if let Some(bytes) = client.get(&name, FILE_BYTES_MAX).await? {
+            if let Some(bytes) = client.get(&name, BUNDLE_BYTES_MAX).await? {
                 let written = self.files.write(&name, &bytes);
                 return written.map_err(|why| FetchFault::Disk { file: name, why });
             }
@@ -251,19 +250,34 @@ struct Client {
     open: Option<SendRequest<Empty<Bytes>>>,
 }
 
+/// Why a file was not had.
+enum Missed {
+    /// It may be had when it is asked for again.
+    Now(String),
+    /// It would be the same again.
+    Forever(String),
+}
+
+impl Missed {
+    fn now(error: impl fmt::Display) -> Self {
+        Self::Now(error.to_string())
+    }
+}
+
 impl Client {
     /// A file; none where the server has none.
     async fn get(&mut self, name: &str, max: usize) -> Result<Option<Bytes>, FetchFault> {
         let mut pause = PAUSE;
         for attempt in 1.. {
             let asked = timeout(PATIENCE, self.ask(name, max)).await;
-            let why = match asked {
+            let (why, is_final) = match asked {
                 Ok(Ok(answer)) => return Ok(answer),
-                Ok(Err(why)) => why,
-                Err(_) => format!("no answer within {} s", PATIENCE.as_secs()),
+                Ok(Err(Missed::Now(why))) => (why, false),
+                Ok(Err(Missed::Forever(why))) => (why, true),
+                Err(_) => (format!("no answer within {} s", PATIENCE.as_secs()), false),
             };
             self.open = None;
-            if attempt == TRIES {
+            if is_final || attempt == TRIES {
                 return Err(FetchFault::Server { url: self.url.of(name), why });
             }
             sleep(pause).await;
@@ -272,25 +286,35 @@ impl Client {
         Ok(None)
     }
 
-    async fn ask(&mut self, name: &str, max: usize) -> Result<Option<Bytes>, String> {
+    async fn ask(&mut self, name: &str, max: usize) -> Result<Option<Bytes>, Missed> {
         let mut open = match self.open.take() {
             Some(open) if !open.is_closed() => open,
-            Some(_) | None => self.connect().await.map_err(|error| error.to_string())?,
+            Some(_) | None => self.connect().await.map_err(Missed::now)?,
         };
-        open.ready().await.map_err(|error| error.to_string())?;
+        open.ready().await.map_err(Missed::now)?;
         let request = Request::get(format!("{}/{name}", self.url.prefix))
             .header(HOST, format!("{}:{}", self.url.host, self.url.port))
             .body(Empty::new())
-            .map_err(|error| error.to_string())?;
-        let answer = open.send_request(request).await.map_err(|error| error.to_string())?;
+            .map_err(|error| Missed::Forever(error.to_string()))?;
+        let answer = open.send_request(request).await.map_err(Missed::now)?;
         let status = answer.status();
         let body = Limited::new(answer.into_body(), max).collect().await;
-        let body = body.map_err(|error| error.to_string())?.to_bytes();
-        self.open = Some(open);
-        match status {
-            StatusCode::OK => Ok(Some(body)),
-            StatusCode::NOT_FOUND | StatusCode::GONE => Ok(None),
-            other => Err(format!("the server answered {other}")),
+        if body.is_ok() {
+            self.open = Some(open);
+        }
+        match (status, body) {
+            (StatusCode::OK, Ok(body)) => Ok(Some(body.to_bytes())),
+            (StatusCode::OK, Err(error)) if error.is::<LengthLimitError>() => {
+                Err(Missed::Forever(format!("it has more than {max} bytes")))
+            }
+            (StatusCode::OK, Err(error)) => Err(Missed::now(error)),
+            // What comes with another status is not looked at.
+            (StatusCode::NOT_FOUND | StatusCode::GONE, _) => Ok(None),
+            (other, _) => {
+                let why = format!("the server answered {other}");
+                let is_busy = other.is_server_error() || other == StatusCode::TOO_MANY_REQUESTS;
+                Err(if is_busy { Missed::Now(why) } else { Missed::Forever(why) })
+            }
         }
     }
 

@@ -1,13 +1,12 @@
 //! The listener: HTTP/1.1 over TLS 1.3, reading only.
 //!
 //! Not for what lies where (see `shelf.rs`). Whoever connects is a stranger: every connection has a
-//! place among a bounded number, a bounded time for each step and for all of it, and answers that
-//! are under way take their memory from a bounded amount. A slow reader keeps one place, for a
-//! while, and nobody waits for him.
+//! place among a bounded number, a bounded time for each step and for all of it, a bounded number
+//! of files is read at once, and answers that are under way take their memory from a bounded
+//! amount. A slow reader keeps one place, for a while, and nobody waits for him.
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
@@ -27,7 +26,7 @@ use tracing::{debug, error};
 
 use super::shelf::{Answer, Shelf};
 use crate::identity::crowd::Crowd;
-use crate::identity::listen::accepted;
+use crate::identity::listen::{Counts, accepted, count};
 
 /// What the listener takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +47,9 @@ pub struct Limits {
     /// Answers under way, in bytes. Default 64 MiB: four of the largest bundles, thousands of
     /// tiles.
     pub answers_bytes_max: usize,
+    /// Files that are read at once; who asks for more waits. Default 4: with the largest bundles
+    /// another 64 MiB.
+    pub reads_max: usize,
 }
 
 impl Default for Limits {
@@ -60,12 +62,15 @@ impl Default for Limits {
             age: Duration::from_secs(60),
             last_answer: Duration::from_secs(60),
             answers_bytes_max: 64 << 20,
+            reads_max: 4,
         }
     }
 }
 
 /// Headers of a request, in bytes.
 const HEADERS_BYTES_MAX: usize = 16 << 10;
+/// What is said when the disk cannot be read.
+const UNREADABLE: &str = "this cannot be read now\n";
 /// Answers that are under way at the end may take so much longer.
 const DRAIN: Duration = Duration::from_secs(1);
 
@@ -75,37 +80,48 @@ struct Door {
     shelf: Shelf,
     limits: Limits,
     room: Arc<Semaphore>,
+    reads: Arc<Semaphore>,
+    counts: Arc<Counts>,
 }
 
-/// Serves what lies on `shelf` until `end`.
+/// Serves what lies on `shelf` until `end`. What becomes of connections is counted in `counts`.
 pub async fn serve(
     listener: TcpListener,
     tls: Arc<ServerConfig>,
     shelf: Shelf,
     limits: Limits,
+    counts: Arc<Counts>,
     end: impl Future<Output = ()>,
 ) {
-    let room = Arc::new(Semaphore::new(limits.answers_bytes_max));
-    let door = Arc::new(Door { tls: TlsAcceptor::from(tls), shelf, limits, room });
+    let door = Arc::new(Door {
+        tls: TlsAcceptor::from(tls),
+        shelf,
+        limits,
+        room: Arc::new(Semaphore::new(limits.answers_bytes_max)),
+        reads: Arc::new(Semaphore::new(limits.reads_max)),
+        counts,
+    });
     let crowd = Crowd::new(limits.connections_max, limits.per_address_max);
     let (ending, ended) = watch::channel(false);
     let mut open = JoinSet::new();
-    let errors = AtomicU64::new(0);
     tokio::pin!(end);
     loop {
         let (stream, address) = tokio::select! {
             () = &mut end => break,
-            accepted = accepted(&listener, &errors) => accepted,
+            accepted = accepted(&listener, &door.counts.accept_errors) => accepted,
             Some(_) = open.join_next() => continue,
         };
-        // No place: closed at once, without a word that would have to be sent.
-        if let Some(place) = crowd.enter(address.ip()) {
-            let one = Arc::clone(&door).connection(stream, ended.clone());
-            open.spawn(async move {
-                one.await;
-                drop(place);
-            });
-        }
+        count(&door.counts.accepted);
+        let Some(place) = crowd.enter(address.ip()) else {
+            // Closed at once, without a word that would have to be sent.
+            count(&door.counts.crowded);
+            continue;
+        };
+        let one = Arc::clone(&door).connection(stream, ended.clone());
+        open.spawn(async move {
+            one.await;
+            drop(place);
+        });
     }
     ending.send_replace(true);
     let drained = async { while open.join_next().await.is_some() {} };
@@ -115,10 +131,20 @@ pub async fn serve(
 
 impl Door {
     async fn connection(self: Arc<Self>, stream: TcpStream, mut ended: watch::Receiver<bool>) {
-        let Ok(Ok(stream)) = timeout(self.limits.handshake, self.tls.accept(stream)).await else {
-            debug!("no handshake");
-            return;
+        let stream = match timeout(self.limits.handshake, self.tls.accept(stream)).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(fault)) => {
+                count(&self.counts.refused);
+                debug!(%fault, "no handshake");
+                return;
+            }
+            Err(_elapsed) => {
+                count(&self.counts.slow);
+                debug!("no handshake in time");
+                return;
+            }
         };
+        count(&self.counts.opened);
         let door = Arc::clone(&self);
         let answer = service_fn(move |request| {
             let door = Arc::clone(&door);
@@ -150,7 +176,16 @@ impl Door {
             return plain(StatusCode::PAYLOAD_TOO_LARGE, "nothing is taken\n");
         }
         let (shelf, path) = (self.shelf.clone(), request.uri().path().to_owned());
-        let found = tokio::task::spawn_blocking(move || shelf.answer(&path)).await;
+        // It is never closed.
+        let Ok(read) = Arc::clone(&self.reads).acquire_owned().await else {
+            return plain(StatusCode::INTERNAL_SERVER_ERROR, UNREADABLE);
+        };
+        // Who goes away meanwhile does not end the reading.
+        let found = tokio::task::spawn_blocking(move || {
+            let _read = read;
+            shelf.answer(&path)
+        });
+        let found = found.await;
         match found {
             Ok(Ok(Answer::Checkpoint(bytes))) => {
                 self.found(bytes, "text/plain; charset=utf-8", "public, max-age=2")
@@ -162,9 +197,9 @@ impl Door {
             Ok(Ok(Answer::Missing)) => plain(StatusCode::NOT_FOUND, "there is nothing here\n"),
             Ok(Err(fault)) => {
                 error!(%fault, "a published log cannot be read");
-                plain(StatusCode::INTERNAL_SERVER_ERROR, "this cannot be read now\n")
+                plain(StatusCode::INTERNAL_SERVER_ERROR, UNREADABLE)
             }
-            Err(_) => plain(StatusCode::INTERNAL_SERVER_ERROR, "this cannot be read now\n"),
+            Err(_) => plain(StatusCode::INTERNAL_SERVER_ERROR, UNREADABLE),
         }
     }
 

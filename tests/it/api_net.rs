@@ -160,6 +160,7 @@ impl Net {
             gate: Arc::new(TestGate(Arc::clone(&self.revoked))),
             connections: Connections::new(),
             door: Arc::default(),
+            log_door: Arc::default(),
         }
     }
 

@@ -171,6 +171,40 @@ fn records_are_lost_only_when_the_operator_names_them() {
 }
 
 #[test]
+fn a_loss_is_accepted_only_by_a_restore_that_was_finished() {
+    let lab = Lab::new(3);
+    lab.submit(4);
+    let (config, data) = (&lab.dev.made.relay_config, lab.dev.relay_data());
+    let accepted = data.join("loss-accepted");
+    // A name that is too long for what it would be set aside as.
+    let published = lab.dev.path().join("p".repeat(250));
+    std::fs::create_dir(&published).unwrap();
+    let text = std::fs::read_to_string(config).unwrap();
+    let directory = format!("[publish]\ndirectory = \"{}\"\n", published.display());
+    let elsewhere = config.with_file_name("published.toml");
+    std::fs::write(&elsewhere, text.replace("[publish]\n", &directory)).unwrap();
+    // That of an earlier loss says nothing of this one.
+    std::fs::write(&accepted, "another one").unwrap();
+    std::fs::write(data.join("incarnation"), "of the store before").unwrap();
+
+    let give_up = ["--move-aside", "--give-up-records", "4..7"];
+    let output = restore_of(&lab.backup, &elsewhere, &give_up);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    refused(&output, 1, "C-815", &["the restore is not finished", "rename", "start nothing"]);
+    assert!(!said.contains("nothing was restored"), "{said}");
+    assert!(!accepted.exists() && !data.join("incarnation").exists(), "{said}");
+    assert_eq!(records(&data.join("journal")), 4);
+
+    // Again, where it can be set aside.
+    succeeds(&restore_of(&lab.backup, config, &["--move-aside", "--expect-at-least", "4"]));
+    assert!(!accepted.exists(), "nothing was lost by this one");
+    let give_up = [&["--expect-at-least", "8"][..], &give_up[..]].concat();
+    succeeds(&restore_of(&lab.backup, config, &give_up));
+    let words = std::fs::read_to_string(&accepted).unwrap();
+    assert!(words.starts_with("records 4..7 were given up"), "{words}");
+}
+
+#[test]
 fn a_damaged_journal_is_replaced_by_its_backup_and_kept() {
     let lab = Lab::new(5);
     let segment = lab.dev.relay_data().join("journal/0000000000.seg");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use detente::codec::{Head, Log};
 use detente::envelope::genesis;
 use detente::grpc::Limits;
-use detente::relay::{Signers, Unsigned};
+use detente::relay::{Holder, Signers, Unsigned};
 use detente::tlog::Checkpoint;
 use detente::units::Hash;
 use tonic::Code;
@@ -51,10 +51,15 @@ fn a_head_is_signed_with_the_key_that_the_genesis_pins_and_not_while_it_is_held(
         assert_eq!(checkpoint.origin(), format!("detente-test/{}", log.as_str()));
         assert_eq!((checkpoint.size(), checkpoint.root()), (7, Hash([3; 32])));
     }
-    signers.hold("a witness is ahead");
+    signers.hold(Holder::Guard, "a witness is ahead");
     let unsigned = signers.sign(Log::Traffic, &head).unwrap_err();
     assert_eq!(unsigned, Unsigned::Held("a witness is ahead".into()));
-    signers.release();
+    // Who lets go lets go of what he held himself.
+    signers.hold(Holder::Publisher, "the journal lacks what was published");
+    signers.release(Holder::Guard);
+    let unsigned = signers.sign(Log::Traffic, &head).unwrap_err();
+    assert_eq!(unsigned, Unsigned::Held("the journal lacks what was published".into()));
+    signers.release(Holder::Publisher);
     signers.sign(Log::Traffic, &head).unwrap();
     let swapped = Signers::new(&genesis, [1; 32], [2; 32]).unwrap_err();
     assert_eq!(swapped.log, Log::Directory);
@@ -67,7 +72,7 @@ async fn while_signing_is_held_nothing_is_accepted_and_it_goes_on_afterwards() {
     let (before, sent) = (question("NL", "RO"), question("NL", "RO"));
     nl.submit(&before).await.unwrap();
     let recorded = net.relay.published().next_index();
-    net.relay.signers().unwrap().hold("the journal may be an older copy");
+    net.relay.signers().unwrap().hold(Holder::Guard, "the journal may be an older copy");
     for envelope in [&sent, &before] {
         let held = nl.submit(envelope).await.unwrap_err();
         assert_eq!((held.code, held.rule_code.as_str()), (Code::Unavailable, "E-134"));
@@ -75,7 +80,7 @@ async fn while_signing_is_held_nothing_is_accepted_and_it_goes_on_afterwards() {
         assert!(held.retry && held.cause.contains("may be an older copy"), "{held:?}");
     }
     assert_eq!(net.relay.published().next_index(), recorded, "something was recorded");
-    net.relay.signers().unwrap().release();
+    net.relay.signers().unwrap().release(Holder::Guard);
     assert!(!nl.submit(&sent).await.unwrap().repeat);
     assert!(nl.submit(&before).await.unwrap().repeat);
     net.close().await;

@@ -5,15 +5,17 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use detente::audit::{CHECKPOINT, Writer};
 use detente::codec::{Head, Log};
 use detente::envelope::genesis;
+use detente::identity::listen::Counts;
 use detente::identity::{self, OwnCertificate, RelayTrust, Unlock};
 use detente::tlog::tile::Resource;
 use detente::tlog::{Checkpoint, Note};
-use detente::web::{Answer, Limits, Shelf, serve};
+use detente::web::{Answer, Limits, LogUrl, Shelf, fetch, serve};
 use rustls::pki_types::ServerName;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -81,6 +83,7 @@ struct Site {
     dev: Dev,
     directory: tempfile::TempDir,
     address: std::net::SocketAddr,
+    counts: Arc<Counts>,
     end: Option<oneshot::Sender<()>>,
     serving: JoinHandle<()>,
 }
@@ -98,10 +101,11 @@ impl Site {
         let address = listener.local_addr().unwrap();
         let (end, ended) = oneshot::channel();
         let shelf = Shelf::new(directory.path());
-        let serving = tokio::spawn(serve(listener, tls, shelf, limits, async {
+        let counts = Arc::<Counts>::default();
+        let serving = tokio::spawn(serve(listener, tls, shelf, limits, counts.clone(), async {
             let _ended = ended.await;
         }));
-        Self { dev, directory, address, end: Some(end), serving }
+        Self { dev, directory, address, counts, end: Some(end), serving }
     }
 
     /// A connection; none when the listener closes it.
@@ -207,6 +211,10 @@ async fn strangers_have_bounded_places_for_a_bounded_time() {
         silent.push(stream);
     }
     assert!(site.connect().await.is_none(), "a fourth place");
+    let [accepted, opened, crowded] =
+        [&site.counts.accepted, &site.counts.opened, &site.counts.crowded]
+            .map(|count| count.load(Ordering::Relaxed));
+    assert_eq!((accepted, opened, crowded), (4, 3, 1));
     for mut stream in silent {
         let mut rest = Vec::new();
         let closed = stream.read_to_end(&mut rest);
@@ -241,6 +249,71 @@ async fn answers_take_their_memory_from_a_bounded_amount() {
     assert!(head.starts_with("http/1.1 503") && head.contains("retry-after: 5\r\n"), "{head}");
     assert!(site.get("/traffic/checkpoint").await.0.starts_with("http/1.1 200"));
     site.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bounded_number_of_files_is_read_at_once() {
+    let site = Site::new(Limits { reads_max: 1, ..Limits::default() }).await;
+    // A file that is not read before somebody writes it.
+    let slow = site.directory.path().join("traffic/tile/0/000");
+    let tile = fs::read(&slow).unwrap();
+    fs::remove_file(&slow).unwrap();
+    assert!(Command::new("mkfifo").arg(&slow).status().unwrap().success());
+    let soon = Duration::from_millis(300);
+    let mut first = Box::pin(site.get("/traffic/tile/0/000"));
+    assert!(tokio::time::timeout(soon, &mut first).await.is_err(), "it is not there yet");
+    let mut second = Box::pin(site.get("/traffic/checkpoint"));
+    assert!(tokio::time::timeout(soon, &mut second).await.is_err(), "two are read at once");
+    let (path, bytes) = (slow.clone(), tile.clone());
+    let written = tokio::task::spawn_blocking(move || fs::write(path, bytes));
+    let ((head, body), (other, _)) = tokio::join!(first, second);
+    written.await.unwrap().unwrap();
+    assert!(head.starts_with("http/1.1 200") && other.starts_with("http/1.1 200"), "{head}{other}");
+    assert_eq!(body, tile);
+    site.close().await;
+}
+
+/// A web server that gives every request the same answer; its address, and how often it was asked.
+async fn same_answer(answer: &'static str) -> (LogUrl, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/traffic", listener.local_addr().unwrap()).parse().unwrap();
+    let asked = Arc::<AtomicUsize>::default();
+    let counted = Arc::clone(&asked);
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 4_096];
+            if stream.read(&mut request).await.unwrap() > 0 {
+                counted.fetch_add(1, Ordering::SeqCst);
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+        }
+    });
+    (url, asked)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_what_may_change_is_asked_for_again() {
+    let end = "Content-Length: 0\r\nConnection: close\r\n\r\n";
+    let answers: [(&'static str, usize, &str); 6] = [
+        ("HTTP/1.1 403 Forbidden\r\n", 1, "403"),
+        ("HTTP/1.1 301 Moved Permanently\r\nLocation: /\r\n", 1, "301"),
+        ("HTTP/1.1 404 Not Found\r\n", 1, "missing"),
+        ("HTTP/1.1 429 Too Many Requests\r\n", 5, "429"),
+        ("HTTP/1.1 503 Service Unavailable\r\n", 5, "503"),
+        ("nothing of HTTP\r\n", 5, "traffic/checkpoint"),
+    ];
+    let asking = answers.map(|(answer, times, words)| async move {
+        let (url, asked) = same_answer(format!("{answer}{end}").leak()).await;
+        let directory = tempfile::tempdir().unwrap();
+        let fetched = fetch(&url, None, directory.path(), |_| Ok(()), |_, _| {}).await;
+        let why = fetched.unwrap_err().to_string();
+        assert!(why.contains(words), "{answer}: {why}");
+        assert_eq!(asked.load(Ordering::SeqCst), times, "{answer}");
+    });
+    for asked in asking.map(tokio::spawn) {
+        asked.await.unwrap();
+    }
 }
 
 /// Runs `detente verify log` on an address; what it says, with its exit code.

@@ -1,9 +1,13 @@
-//! A request's history in the tables: whole, however long it is.
+//! A request's history in the tables: whole, however long it is. A desk's sequence: whole, or the
+//! tables are made anew.
 
 use detente::codec::{Leaf, Log, Record};
 use detente::rules::{Event, Kind};
+use detente::tables::{Fault, Options, Tables};
+use detente::units::DeskIndex;
 
-use crate::tables::{busy, caught_up};
+use crate::records::{DESKS, JOURNAL, desk};
+use crate::tables::{busy, caught_up, closed_tables, in_sled};
 
 #[test]
 fn a_long_history_is_whole_from_any_record_on() {
@@ -34,4 +38,29 @@ fn a_long_history_is_whole_from_any_record_on() {
             assert_eq!(found, rest[..max.min(rest.len())], "{max} after {after}");
         }
     }
+}
+
+/// Rows that hold many values are shared, so a bad one is of many records.
+#[test]
+fn a_desks_sequence_that_cannot_be_read_is_made_anew() {
+    let maker = busy(60);
+    let (_parent, dir) = closed_tables(&maker);
+    let all = |tables: &Tables| {
+        let read = |n| tables.desk_records(&desk(n), DeskIndex(0), usize::MAX);
+        (0..DESKS.len()).map(read).collect::<Result<Vec<_>, _>>()
+    };
+    in_sled(&dir, |rows| {
+        let (key, run) = rows.scan_prefix(b"d").next().unwrap().unwrap();
+        rows.insert(key, &run[..run.len() - 1]).unwrap();
+    });
+    let options = Options { cache_bytes: 8 << 20, journal: JOURNAL };
+    let damaged = Tables::open(&dir, &options, &maker.shelf).unwrap().tables;
+    assert!(matches!(all(&damaged), Err(Fault::Broken { .. })));
+    drop(damaged);
+    let opened = Tables::open(&dir, &options, &maker.shelf).unwrap();
+    let why = opened.rebuilt_because.unwrap();
+    assert!(why.contains("a run of rows cannot be read"), "{why}");
+    opened.tables.catch_up(&maker.shelf, &mut |_, _| {}).unwrap();
+    let found: usize = all(&opened.tables).unwrap().iter().map(Vec::len).sum();
+    assert!(found > 5, "{found}");
 }

@@ -119,10 +119,10 @@ fn answer(body: &str, keys: &[VerifierKey], latest: &mut Latest, signer: &Signer
 /// Waits until the newest published head of a log is so.
 async fn until(relay: &Relay, log: Log, is_so: impl FnMut(&PublicHead) -> bool) -> Arc<PublicHead> {
     let mut is_so = is_so;
-    let mut heads = relay.heads().follow(log);
-    let so = heads.wait_for(|head| head.as_ref().is_some_and(|head| is_so(head)));
+    let mut standings = relay.heads().standings(log);
+    let so = standings.wait_for(|now| now.newest.as_ref().is_some_and(|head| is_so(head)));
     let found = tokio::time::timeout(PATIENCE, so).await.expect("it never was").unwrap().clone();
-    found.unwrap()
+    found.newest.unwrap()
 }
 
 async fn until_trouble(net: &Net, member: &str, words: &str) -> WitnessState {
@@ -134,11 +134,11 @@ async fn until_state(
     member: &str,
     is_so: impl Fn(&WitnessState) -> bool,
 ) -> WitnessState {
-    let name = api::witness(member).public().name().to_string();
+    let key = api::witness(member).public().clone();
     let waiting = async {
         loop {
             let list = net.edge.witnesses().list();
-            let found = list.into_iter().find(|state| state.name == name);
+            let found = list.into_iter().find(|state| state.key == key);
             if let Some(state) = found.filter(&is_so) {
                 return state;
             }
@@ -356,11 +356,12 @@ async fn a_witness_from_elsewhere_is_asked_over_http() {
     say_twice(&net).await;
     let by_it = |head: &PublicHead| head.cosignatures.iter().any(|known| known.line.is_by(&key));
     let waiting = async {
-        let mut heads = net.relay.heads().follow(Log::Traffic);
+        let mut standings = net.relay.heads().standings(Log::Traffic);
         loop {
             net.client("NL").submit(&question("NL", "RO")).await.unwrap();
             publish(&net.relay, Log::Traffic);
-            let cosigned = heads.wait_for(|head| head.as_ref().is_some_and(|head| by_it(head)));
+            let cosigned =
+                standings.wait_for(|now| now.newest.as_ref().is_some_and(|head| by_it(head)));
             // Not within a second: the next head is published.
             if tokio::time::timeout(std::time::Duration::from_secs(1), cosigned).await.is_ok() {
                 return;

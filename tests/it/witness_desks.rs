@@ -2,7 +2,7 @@
 //! how far the logs are witnessed, also when some of them, or the relay, have been away.
 
 use detente::codec::Log;
-use detente::relay::Relay;
+use detente::relay::{PublicHead, Relay};
 use detente::testkit::{Network, request};
 use detente::units::Timestamp;
 
@@ -20,8 +20,9 @@ async fn ask(network: &Network, to: &str) {
 /// Waits until the newest published head of both logs has at least so many cosignatures.
 async fn until_cosigned(network: &Network, by: usize) {
     for log in Log::ALL {
-        let mut heads = relay(network).heads().follow(log);
-        let so = heads.wait_for(|head| head.as_ref().is_some_and(|head| head.witnesses() >= by));
+        let mut standings = relay(network).heads().standings(log);
+        let enough = |head: &PublicHead| head.witnesses() >= by;
+        let so = standings.wait_for(|now| now.newest.as_ref().is_some_and(|head| enough(head)));
         let waited = tokio::time::timeout(PATIENCE, so).await;
         waited.unwrap_or_else(|_| panic!("{:?}", relay(network).heads().standing(log))).unwrap();
     }

@@ -61,7 +61,7 @@ fn held(relay: &Relay) -> Option<Arc<str>> {
 
 async fn until_held(relay: &Relay, is_so: impl Fn(Option<&str>) -> bool) {
     let mut holds = relay.signers().unwrap().holds();
-    let so = holds.wait_for(|why| is_so(why.as_deref()));
+    let so = holds.wait_for(|held| is_so(held.values().next().map(AsRef::as_ref)));
     let waited = tokio::time::timeout(PATIENCE, so).await;
     waited.unwrap_or_else(|_| panic!("{:?}", held(relay))).unwrap();
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use detente::codec::Log;
 use detente::grpc::Limits;
 use detente::grpc::client::RelayClient;
-use detente::relay::{LINES_MAX, PublicHead, Relay};
+use detente::relay::{Holder, LINES_MAX, PublicHead, Relay};
 use detente::tlog::note::BadNote;
 use detente::tlog::{Note, Policy};
 use detente::wire::detente::log::v1 as wire;
@@ -200,7 +200,7 @@ async fn the_operator_and_prometheus_see_how_far_the_logs_are_witnessed() {
     for member in ["RO", "XM"] {
         cosign(&net.relay, Log::Directory, &head, member);
     }
-    net.relay.signers().unwrap().hold("for a test");
+    net.relay.signers().unwrap().hold(Holder::Guard, "for a test");
     let told = status().await;
     assert_eq!(told.nothing_signed_because, "for a test");
     let directory = &told.logs[0];

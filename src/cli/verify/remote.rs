@@ -16,13 +16,10 @@ use super::log::failure;
 use super::trust::TrustArguments;
 use crate::audit::{CHECKPOINT, Damage, Fault, Older, Trust, check_heads};
 use crate::cli::{Exit, Failure, Screen, start};
+use crate::config::SYSTEM_AUTHORITIES;
 use crate::envelope::genesis::Genesis;
 use crate::identity::{self, RelayTrust};
 use crate::web::{self, FetchFault, LogUrl};
-
-/// Authorities of the system, where it keeps them (Debian, Fedora).
-const SYSTEM_AUTHORITIES: [&str; 2] =
-    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"];
 
 /// How a log is fetched.
 #[derive(Debug, Args)]

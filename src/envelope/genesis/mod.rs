@@ -19,7 +19,9 @@ use super::words::{Instrument, Role};
 use super::{BadSignature, Malformed, Signature, SigningKey};
 use crate::units::{Hash, MemberId, Name, Timestamp};
 use crate::wire::detente::envelope::v1 as wire;
-pub use policy::{COMMITTEE_MAX, default_policy, log_key, log_keys, witness_key, witness_key_name};
+pub use policy::{
+    COMMITTEE_MAX, default_policy, keys_of_log, log_key, log_keys, witness_key, witness_key_name,
+};
 pub use succession::{Announcement, BadAnnouncement, SUCCESSION_MAX};
 
 /// The only version of the rules there is.

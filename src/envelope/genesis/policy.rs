@@ -19,6 +19,12 @@ pub fn log_key(network: &Name, key: &LogKey) -> Option<VerifierKey> {
     verifier(&log_origin(network, &key.log), Kind::Ed25519, &key.key)
 }
 
+/// The keys that a log has had by these, the oldest first.
+pub fn keys_of_log(network: &Name, keys: &[LogKey], log: &str) -> Vec<VerifierKey> {
+    let keys = keys.iter().filter(|key| key.log == log);
+    keys.filter_map(|key| log_key(network, key)).collect()
+}
+
 /// The keys that sign heads of the logs of a network.
 pub fn log_keys(network: &Name, keys: &[LogKey]) -> Vec<VerifierKey> {
     keys.iter().filter_map(|key| log_key(network, key)).collect()

@@ -25,7 +25,7 @@ use tracing::{error, info};
 
 pub use committed::{Mark, MarkFault, last_published};
 
-use super::{PublicHead, Published, Relay, Signers};
+use super::{Holder, PublicHead, Published, Relay, Signers};
 use crate::codec::{self, Log};
 use crate::units::Index;
 use committed::Committed;
@@ -70,14 +70,12 @@ pub struct Publisher {
     writers: Option<Writers>,
     /// The next record to take in.
     cursor: Index,
-    /// Why this publisher holds the keys of the logs, if it does.
-    holding: Option<String>,
 }
 
 impl Publisher {
     /// A publisher of this relay's logs. Nothing is looked at yet.
     pub fn new(relay: Relay, options: PublishOptions) -> Self {
-        Self { relay, options, committed: None, writers: None, cursor: Index(0), holding: None }
+        Self { relay, options, committed: None, writers: None, cursor: Index(0) }
     }
 
     /// Publishes until `end` or until the relay stops; what is on disk by then is published at the
@@ -87,8 +85,8 @@ impl Publisher {
         let mut own = Some(self);
         let mut clock = interval(options.every);
         clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut directory = relay.heads().follow(Log::Directory);
-        let mut traffic = relay.heads().follow(Log::Traffic);
+        let mut directory = relay.heads().standings(Log::Directory);
+        let mut traffic = relay.heads().standings(Log::Traffic);
         let ended = async {
             tokio::select! {
                 () = end => {}
@@ -134,15 +132,13 @@ impl Publisher {
         let Some(signers) = self.relay.signers.clone() else { return };
         let failed = match self.publish(&signers) {
             Ok(()) => {
-                self.let_go(&signers);
+                // What was published is in the journal again.
+                signers.release(Holder::Publisher);
                 None
             }
             Err(Trouble::Later(why)) => Some(why),
             Err(Trouble::Contradiction(why)) => {
-                if signers.held().is_none() {
-                    signers.hold(&why);
-                    self.holding = Some(why.clone());
-                }
+                signers.hold(Holder::Publisher, &why);
                 Some(why)
             }
         };
@@ -151,15 +147,6 @@ impl Publisher {
             (self.writers, self.committed) = (None, None);
         }
         note(&self.relay, failed);
-    }
-
-    /// What was published is in the journal again. Who else holds the keys goes on.
-    fn let_go(&mut self, signers: &Signers) {
-        if let Some(own) = self.holding.take()
-            && signers.held().as_deref() == Some(own.as_str())
-        {
-            signers.release();
-        }
     }
 
     fn publish(&mut self, signers: &Signers) -> Result<(), Trouble> {
@@ -175,7 +162,7 @@ impl Publisher {
             self.writers = Some(writers);
         }
         if signers.held().is_some() {
-            // Held by this publisher: what it has just looked at holds together again.
+            // What it has just looked at holds together; whoever else holds the keys goes on.
             return Ok(());
         }
         let Some(published) = self.filled_up()? else { return Ok(()) };

@@ -7,7 +7,6 @@ use std::path::Path;
 use super::{Trouble, announce};
 use crate::audit::{Damage, Fault, Files, WriteFault, Writer};
 use crate::codec::{Head, Heads, Leaf, Log};
-use crate::envelope::genesis;
 use crate::relay::{PublicHead, Relay, Signers};
 use crate::tlog::note::SignatureLine;
 use crate::tlog::{Note, VerifierKey, proof};
@@ -141,7 +140,8 @@ fn open(
         Err(Fault::Damaged(Damage::Missing { .. })) => return Ok(OneLog { writer, shown: None }),
         Err(fault) => return Err(later(fault.to_string())),
     };
-    let keys = keys(relay, signers, log);
+    // The files may be of the time of an older one.
+    let keys = relay.keys_of(log);
     if note.verify(&keys).is_err() {
         let key = signers.verifier(log);
         let next = "name another directory in publish.directory, or move this one aside";
@@ -153,18 +153,6 @@ fn open(
         take_up(relay, log, &note, &keys)?;
     }
     Ok(OneLog { writer, shown: Some((head, note.to_string())) })
-}
-
-/// The keys that have ever signed heads of a log: the files may be of the time of an older one.
-fn keys(relay: &Relay, signers: &Signers, log: Log) -> Vec<VerifierKey> {
-    let own = signers.verifier(log);
-    let published = relay.published();
-    let mut keys = vec![own.clone()];
-    if let Some(network) = published.state().directory().network() {
-        let known = genesis::log_keys(&network.name, &network.log_keys);
-        keys.extend(known.into_iter().filter(|key| key.name() == own.name() && key != own));
-    }
-    keys
 }
 
 /// A head that everybody has seen must be the beginning of what the journal has.
