@@ -7,6 +7,7 @@ use detente::units::Hash;
 use crate::audit_go;
 use crate::desk_evidence::{Asked, genesis_hash};
 use crate::evidence::shell;
+use crate::net::edit;
 
 /// The files of an archive of stored files.
 fn unpacked(mut bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
@@ -155,18 +156,18 @@ fn checked_by_hand(bundle: &[u8]) {
         let (leaf, head) = match record.opening {
             Some(_) => (hidden, head.clone()),
             None if record.event.len() > 65_534 => {
-                (long, head.replace("log-traffic", "log-directory"))
+                (long, edit(head, "log-traffic", "log-directory"))
             }
-            None => (plain, head.replace("log-traffic", "log-directory")),
+            None => (plain, edit(head, "log-traffic", "log-directory")),
         };
         let said = shell(&format!("{hash}{leaf}{path}{head}"), &place);
         assert!(said.contains("Verified Successfully"), "{said}");
         for signature in &record.signatures {
-            let script = statement.replace("KEY", &signature.key_id.to_string());
+            let script = edit(statement, "KEY", &signature.key_id.to_string());
             let said = shell(&format!("{hash}{script}"), &place);
             assert!(said.contains("Verified Successfully"), "{said}");
             assert!(said.matches(&Hash::of(&[&record.header]).to_string()).count() >= 2, "{said}");
-            let script = key.replace("KEY", &signature.key_id.to_string());
+            let script = edit(key, "KEY", &signature.key_id.to_string());
             known.push(shell(&script, &at.join("keys")));
         }
         if record.body.is_some() {

@@ -142,6 +142,40 @@ pub(crate) fn free_ports() -> u16 {
     }
 }
 
+/// The text with `to` in every place of `from`, which must be there: a test whose change comes to
+/// nothing proves nothing.
+pub(crate) fn edit(text: &str, from: &str, to: &str) -> String {
+    assert!(text.contains(from), "{from:?} is not in {text}");
+    text.replace(from, to)
+}
+
+/// As [`edit`], in the first place only.
+pub(crate) fn edit_first(text: &str, from: &str, to: &str) -> String {
+    assert!(text.contains(from), "{from:?} is not in {text}");
+    text.replacen(from, to, 1)
+}
+
+/// As [`edit`], of a file.
+pub(crate) fn edit_file(path: &Path, edits: &[(&str, &str)]) {
+    let text = std::fs::read_to_string(path).unwrap();
+    let edited = edits.iter().fold(text, |text, (from, to)| edit(&text, from, to));
+    std::fs::write(path, edited).unwrap();
+}
+
+/// Copies a directory with all below it.
+pub(crate) fn copy_tree(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_tree(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
 /// One of the real programs, as a child process. Killed when dropped.
 pub(crate) struct Process {
     child: Child,
@@ -386,7 +420,7 @@ pub(crate) fn relay_client(dev: &Dev, member: &str) -> RelayClient {
 }
 
 /// Nobody waits longer than this for what must come: a busy machine may need much of it.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Waits until it is so.
 pub(crate) async fn until(what: &str, mut is_so: impl FnMut() -> bool) {

@@ -111,7 +111,7 @@ impl Lab {
         let dev = Dev::new(&["NL", "RO", "US", "JP", THIRD]);
         for config in dev.made.desk_configs.values() {
             let text = std::fs::read_to_string(config).unwrap();
-            let text = text.replace("filter = \"info\"", "filter = \"trace\"");
+            let text = net::edit(&text, "filter = \"info\"", "filter = \"trace\"");
             let listen = format!("\n[listen]\nmetrics = \"127.0.0.1:{}\"\n", net::free_ports());
             std::fs::write(config, text + &listen).unwrap();
         }

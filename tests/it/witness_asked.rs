@@ -24,7 +24,8 @@ use wire::witness_request::Item as Said;
 use wire::witness_response::Item as Asked;
 
 use crate::api_net::{self as api, MEMBERS, Net, question};
-use crate::witness_relay::{PATIENCE, publish};
+use crate::net::{self as common, PATIENCE};
+use crate::witness_relay::publish;
 
 /// A desk that witnesses, played: it answers as the test has it.
 struct Witness {
@@ -333,26 +334,15 @@ async fn a_witness_from_elsewhere_is_asked_over_http() {
     net.client("NL").submit(&question("NL", "RO")).await.unwrap();
     publish(&net.relay, Log::Traffic);
     // Nobody answers yet: it is tried again, and said.
-    let waiting = async {
-        while net.edge.witnesses().list().iter().all(|state| !state.trouble.contains("in 10 s")) {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, waiting).await.expect("its silence is not noticed");
+    let troubled =
+        |words: &str| net.edge.witnesses().list().iter().any(|state| state.trouble.contains(words));
+    common::until("its silence is noticed", || troubled("in 10 s")).await;
     let router = axum::Router::new()
         .route("/a/add-checkpoint", post(add_checkpoint))
         .with_state(door.clone());
     let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
     // 409 with a size beyond: not asked again about this head. 503: final for the next.
-    let answers = async |count: usize| {
-        let waiting = async {
-            while door.0.lock().unwrap().asked < count {
-                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, waiting).await.expect("it was not asked");
-    };
-    answers(1).await;
+    common::until("it is asked", || door.0.lock().unwrap().asked >= 1).await;
     say_twice(&net).await;
     let by_it = |head: &PublicHead| head.cosignatures.iter().any(|known| known.line.is_by(&key));
     let waiting = async {
@@ -372,12 +362,7 @@ async fn a_witness_from_elsewhere_is_asked_over_http() {
     assert_eq!((head.witnesses(), head.others()), (0, 1), "it is not of the relay's policy");
     // A log that it does not know is refused, once for each head.
     publish(&net.relay, Log::Directory);
-    let waiting = async {
-        while net.edge.witnesses().list().iter().all(|state| !state.trouble.contains("404")) {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, waiting).await.expect("its refusal is not noticed");
+    common::until("its refusal is noticed", || troubled("404")).await;
     asking.abort();
     serving.abort();
     net.close().await;

@@ -11,8 +11,9 @@ use detente::wire::detente::journal::v1::Event;
 use prost::Message as _;
 use wire::follow_response::Item;
 
-use super::{Hostile, until};
-use crate::net;
+use super::Hostile;
+use crate::desk_pair as pair;
+use crate::net::{self, until};
 
 /// Leaves out the records about a request, and numbers the others as if there were none.
 fn without(request: RequestId) -> impl FnMut(wire::FollowResponse) -> Vec<wire::FollowResponse> {
@@ -101,7 +102,7 @@ async fn what_is_withheld_after_its_receipt_is_proven_by_the_senders_proof() {
     assert!(alarm.what.contains(&number), "{}", alarm.what);
     let again = net.desk("RO").show_proof(proof).await.unwrap();
     assert_eq!((again.here, net.codes("RO")), (Here::Never, vec!["D-326"]), "one alarm");
-    net.desk("RO").settle(alarm.id, crate::desk_pair::duty(), "told XM".to_owned()).await.unwrap();
+    net.desk("RO").settle(alarm.id, pair::duty(), "told XM".to_owned()).await.unwrap();
     assert_eq!(net.codes("RO"), Vec::<&str>::new());
 }
 
@@ -142,7 +143,7 @@ async fn the_next_record_of_the_pair_shows_its_recipient_that_one_is_missing() {
     assert!(matches!(shows.here, Here::Came(_)), "{shows:?}");
     let stranger = net.desk("XM").show_proof(&proofs[0].proof).await.unwrap_err();
     assert!(stranger.to_string().contains("no party"), "{stranger}");
-    let bent = proofs[0].proof.replace("index ", "index 1");
+    let bent = net::edit(&proofs[0].proof, "index ", "index 1");
     assert!(net.desk("RO").show_proof(&bent).await.is_err());
 }
 
