@@ -13,6 +13,7 @@ use wire::follow_response::Item;
 
 use super::Hostile;
 use crate::desk_pair as pair;
+use crate::embargo::withdrawal;
 use crate::net::{self, until};
 
 /// Leaves out the records about a request, and numbers the others as if there were none.
@@ -104,6 +105,11 @@ async fn what_is_withheld_after_its_receipt_is_proven_by_the_senders_proof() {
     assert_eq!((again.here, net.codes("RO")), (Here::Never, vec!["D-326"]), "one alarm");
     net.desk("RO").settle(alarm.id, pair::duty(), "told XM".to_owned()).await.unwrap();
     assert_eq!(net.codes("RO"), Vec::<&str>::new());
+    // Showing it once more, there is nothing to add to what was dealt with.
+    let raised = net.desk("RO").status().alarms;
+    let again = net.desk("RO").show_proof(proof).await.unwrap();
+    assert_eq!((again.here, net.codes("RO")), (Here::Never, Vec::new()));
+    assert_eq!(net.desk("RO").status().alarms, raised);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -174,6 +180,37 @@ async fn a_delayed_request_alarms_its_sender_until_it_is_receipted() {
     // The recipient sees when it was recorded: that moment is in the leaf, and cannot be moved.
     let case = net.desk("RO").file().case(sent.request).cloned().unwrap();
     assert_eq!(case.submitted, recorded.map(|(_, time)| time));
+}
+
+/// Whether it is a request or not, and however many there are.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_statement_without_a_receipt_is_raised_and_the_oldest_are_shown() {
+    const ASKED: usize = 51;
+    let net = Hostile::start().await;
+    let withdrawn = net.ask_and_settle("NL", "RO").await.request;
+    net.door("RO").lie(|lies| lies.records = Some(Box::new(|_| Vec::new())));
+    let first = net.desk("NL").prepare(withdrawal(withdrawn)).await.unwrap();
+    until("it is recorded", || net.desk("NL").file().outbox_len() == 0).await;
+    net.door("XM").lie(|lies| lies.drops = true);
+    for _ in 0..ASKED {
+        net.ask("NL", "RO").await;
+        net.ask("XM", "RO").await;
+    }
+    until("all of NL is recorded", || net.desk("NL").file().outbox_len() == 0).await;
+    net.pass("NL", DAY_MS + MINUTE_MS);
+    net.pass("XM", 6 * MINUTE_MS);
+    for (member, code, statements) in [("NL", "D-325", ASKED + 1), ("XM", "D-324", ASKED)] {
+        let raised = || usize::try_from(net.desk(member).status().alarms).unwrap();
+        until("all are raised", || raised() >= statements).await;
+        assert_eq!((raised(), net.codes(member)), (statements, vec![code; 50]), "{member}");
+    }
+    // The oldest was no request. When it is settled, one that was not shown comes.
+    let ids = || net.desk("NL").alarms().into_iter().map(|alarm| alarm.id).collect::<Vec<_>>();
+    let (oldest, before) = (format!("unreceipted-{}", first.message), ids());
+    assert!(before.contains(&oldest), "{before:?}");
+    net.desk("NL").settle(oldest.clone(), pair::duty(), "by telephone".to_owned()).await.unwrap();
+    let after = ids();
+    assert!(after.len() == 50 && !after.contains(&oldest), "{after:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
