@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use detente::codec::Log;
 use detente::envelope::Envelope;
-use detente::relay::{PublicHead, Relay};
+use detente::relay::{Relay, Standing};
 use detente::service::RunningRelay;
 use serde::Serialize;
 use tokio::sync::watch;
@@ -67,8 +67,8 @@ pub(crate) async fn run(plan: &Plan) -> Result<Section> {
     let round = drive::submit(&loads, IN_FLIGHT).await?;
     let submissions = round.latencies.len();
     let last = running.relay().published().heads().of(Log::Traffic).size;
-    let mut heads = running.relay().heads().follow(Log::Traffic);
-    heads.wait_for(|head| head.as_ref().is_some_and(|head| head.size >= last)).await?;
+    let mut heads = running.relay().heads().standings(Log::Traffic);
+    heads.wait_for(|standing| covered(standing) >= last).await?;
     end.send_replace(true);
     let (recorded, published) = watching.await?;
     let measured = Measured {
@@ -88,11 +88,10 @@ pub(crate) async fn run(plan: &Plan) -> Result<Section> {
 
 /// Looks how long the log is and how much of it is published, until the end.
 async fn watch_lengths(relay: Relay, mut ended: watch::Receiver<bool>) -> (Lengths, Lengths) {
-    let length = |head: &Option<Arc<PublicHead>>| head.as_ref().map_or(0, |head| head.size);
-    let mut heads = relay.heads().follow(Log::Traffic);
+    let mut heads = relay.heads().standings(Log::Traffic);
     let now = Instant::now();
     let size = relay.published().heads().of(Log::Traffic).size;
-    let (mut recorded, mut published) = (vec![(now, size)], vec![(now, length(&heads.borrow()))]);
+    let (mut recorded, mut published) = (vec![(now, size)], vec![(now, covered(&heads.borrow()))]);
     loop {
         let ends = tokio::select! {
             _ = ended.wait_for(|ended| *ended) => true,
@@ -101,7 +100,7 @@ async fn watch_lengths(relay: Relay, mut ended: watch::Receiver<bool>) -> (Lengt
         };
         let (now, size) = (Instant::now(), relay.published().heads().of(Log::Traffic).size);
         recorded.push((now, size));
-        let covered = length(&heads.borrow_and_update());
+        let covered = covered(&heads.borrow_and_update());
         if published.last().is_none_or(|(_, before)| *before < covered) {
             published.push((now, covered));
         }
@@ -109,6 +108,11 @@ async fn watch_lengths(relay: Relay, mut ended: watch::Receiver<bool>) -> (Lengt
             return (recorded, published);
         }
     }
+}
+
+/// How much of the log the newest published head covers.
+fn covered(standing: &Standing) -> u64 {
+    standing.newest.as_ref().map_or(0, |head| head.size)
 }
 
 /// How long the first record that each head was the first to cover had waited, in seconds.

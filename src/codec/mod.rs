@@ -128,6 +128,12 @@ impl Log {
             Self::Traffic => "traffic",
         }
     }
+
+    /// The one with this origin, which is the network's name, a slash and the log's.
+    pub fn of_origin(origin: &str) -> Option<Self> {
+        let (_, name) = origin.rsplit_once('/')?;
+        Self::ALL.into_iter().find(|log| log.as_str() == name)
+    }
 }
 
 /// Where both logs stand after a batch.

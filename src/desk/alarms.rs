@@ -27,9 +27,6 @@ const ENTRY_PREFIX: &str = "entry-";
 /// The longest words with which an alarm is settled, in bytes.
 const WORDS_BYTES_MAX: usize = 1_000;
 
-/// Alarms about what has not come, which no record raises.
-const OVERDUE: [&str; 2] = ["D-324", "D-325"];
-
 /// Something that is wrong and stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alarm {
@@ -133,7 +130,7 @@ impl Desk {
         if let Some(version) = version_of(&id) {
             return self.settle_entry(version, id, by, words).await;
         }
-        if self.file().conduct_alarms(self.now()).iter().any(|alarm| alarm.id == id) {
+        if self.file().standing_conduct(self.now()).iter().any(|alarm| alarm.id == id) {
             return self.settle_conduct(id, by, words).await;
         }
         let (evidence, now) = (Arc::clone(&self.inner.evidence), self.now());
@@ -208,13 +205,12 @@ impl Desk {
         self.inner.store.write(decide).await
     }
 
-    /// Raises the alarm of statements that have no receipt at their limit, once for each that is
+    /// Raises the alarm of every statement that has no receipt at its limit, once for each that is
     /// not in `raised`; what has ended is forgotten there.
     pub fn raise_overdue(&self, raised: &mut BTreeSet<String>) {
-        let overdue = self.file().conduct_alarms(self.now());
-        let overdue: Vec<Alarm> =
-            overdue.into_iter().filter(|alarm| OVERDUE.contains(&alarm.code)).collect();
-        raised.retain(|id| overdue.iter().any(|alarm| alarm.id == *id));
+        let overdue = self.file().overdue(self.now());
+        let standing: BTreeSet<&str> = overdue.iter().map(|alarm| alarm.id.as_str()).collect();
+        raised.retain(|id| standing.contains(id.as_str()));
         for Alarm { id, code, reason, what, .. } in overdue {
             if raised.insert(id) {
                 self.alarm(&format!("{code} {reason}: {what}"));

@@ -15,10 +15,12 @@
 //! | D-327 | `EVENT_DIFFERS` | another event is proven to be in the log than the one that came |
 //!
 //! D-324 comes five minutes after a statement was made, D-325 at the limit within which it should
-//! have been delivered (see `rules/deadline.rs`); both end when the receipt comes. Whether a relay
+//! have been delivered (see `rules/deadline.rs`); both end when the receipt comes, and both are
+//! raised for every such statement. Of each kind the oldest fifty are shown. Whether a relay
 //! that holds something back is hostile or broken is not for the desk to tell: a proof that the
 //! sender has, shown to the recipient, tells (see `shown.rs`).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rpds::{HashTrieSetSync, RedBlackTreeMapSync};
@@ -34,7 +36,8 @@ use crate::rules::deadline::delivery_within_ms;
 use crate::rules::transport::Evidence;
 use crate::units::{DeskId, MessageId, Timestamp};
 
-/// How many alarms of one kind are shown: whoever sends rubbish could make any number of them.
+/// How many alarms of one kind are shown: whoever sends rubbish could make any number of them, and
+/// those of one kind must not hide another.
 const SHOWN_MAX: usize = 50;
 
 /// How long the relay may take to record a statement, in milliseconds: one that is there takes
@@ -63,9 +66,9 @@ const SHOWN_NEXT: &str = "show the proof to the other members by another way tha
 /// Part of the case file: see the file's header.
 #[derive(Clone)]
 pub(super) struct Conduct {
-    /// What records show, in the order in which they came.
+    /// What records show and nobody has dealt with, in the order in which it came.
     found: RedBlackTreeMapSync<u64, Arc<Alarm>>,
-    /// Alarms that were dealt with.
+    /// Alarms that were dealt with; those of a receipt until it comes.
     dealt: HashTrieSetSync<String>,
     /// Officers' statements of ours that are recorded and not receipted.
     awaited: RedBlackTreeMapSync<MessageId, ()>,
@@ -131,11 +134,14 @@ impl Conduct {
         }
     }
 
-    /// A proof was shown of an event that never came here, or not as it was proven.
+    /// A proof was shown of an event that never came here, or not as it was proven; once for each.
     fn shown(&mut self, shown: &Shown) {
         let Shown { from, to, number, time, leaf, other, proof: _ } = shown;
         let what = format!("event {number} from {from} to {to} is leaf {leaf} of the traffic log");
         let id = shown.id();
+        if self.is_known(&id) {
+            return;
+        }
         match other {
             None => {
                 let what = format!("{what}, recorded {time}; the relay has never sent it here");
@@ -152,7 +158,7 @@ impl Conduct {
     pub(super) fn note_monitored(&mut self, what: &Monitored) {
         match what {
             Monitored::Shown(shown) => self.shown(shown),
-            Monitored::Dealt { id, .. } => self.dealt.insert_mut(id.clone()),
+            Monitored::Dealt { id, .. } => self.deal_with(id),
             Monitored::Witnessed { .. }
             | Monitored::Publishing { .. }
             | Monitored::Settled { .. } => {}
@@ -164,13 +170,28 @@ impl Conduct {
         if !statement.act.is_machine() {
             self.awaited.insert_mut(statement.message, ());
         }
+        self.dealt.remove_mut(&unrecorded_id(statement.message));
     }
 
     /// There is evidence about a statement of ours.
     pub(super) fn moved(&mut self, held: &Held) {
         if held.transport.as_ref().is_some_and(|transport| transport.is_receipted()) {
             self.awaited.remove_mut(&held.statement.message);
+            self.dealt.remove_mut(&unreceipted_id(held.statement.message));
         }
+    }
+
+    /// True when records have shown what this alarm is about, be it dealt with or not.
+    pub(super) fn is_known(&self, id: &str) -> bool {
+        self.dealt.contains(id) || self.found.values().any(|alarm| alarm.id == id)
+    }
+
+    fn deal_with(&mut self, id: &str) {
+        let found = self.found.iter().find(|(_, alarm)| alarm.id == id);
+        if let Some(number) = found.map(|(number, _)| *number) {
+            self.found.remove_mut(&number);
+        }
+        self.dealt.insert_mut(id.to_owned());
     }
 
     fn find(
@@ -190,16 +211,25 @@ impl Conduct {
 impl CaseFile {
     /// What stands at `now`; of each kind at most the oldest fifty.
     pub(super) fn conduct_alarms(&self, now: Timestamp) -> Vec<Alarm> {
+        oldest_of_each(self.standing_conduct(now))
+    }
+
+    /// All that stands at `now`, the oldest of each kind first.
+    pub(super) fn standing_conduct(&self, now: Timestamp) -> Vec<Alarm> {
+        let found = self.conduct().found.values().map(|alarm| Alarm::clone(alarm));
+        found.chain(self.overdue(now)).collect()
+    }
+
+    /// Every statement of ours that has no receipt at its limit, the oldest of each kind first.
+    pub(super) fn overdue(&self, now: Timestamp) -> Vec<Alarm> {
         let conduct = self.conduct();
-        let stands = |alarm: &Alarm| !conduct.dealt.contains(&alarm.id);
-        let found = conduct.found.values().map(|alarm| Alarm::clone(alarm)).filter(&stands);
-        let unrecorded = self.outbox().filter_map(|held| self.unrecorded(held, now));
         let awaited = conduct.awaited.keys().filter_map(|message| self.own_statement(*message));
+        let unrecorded = self.outbox().filter_map(|held| self.unrecorded(held, now));
         let unreceipted = awaited.filter_map(|held| self.unreceipted(held, now));
-        let mut alarms: Vec<Alarm> = found.take(SHOWN_MAX).collect();
-        alarms.extend(unrecorded.filter(&stands).take(SHOWN_MAX));
-        alarms.extend(unreceipted.filter(&stands).take(SHOWN_MAX));
-        alarms
+        let stands = |alarm: &Alarm| !conduct.dealt.contains(&alarm.id);
+        let mut overdue: Vec<Alarm> = unrecorded.chain(unreceipted).filter(stands).collect();
+        overdue.sort_by_key(|alarm| alarm.since);
+        overdue
     }
 
     /// The limit within which a statement should be delivered, in milliseconds.
@@ -212,13 +242,15 @@ impl CaseFile {
     fn unrecorded(&self, held: &Held, now: Timestamp) -> Option<Alarm> {
         let Statement { message, to, created, .. } = &held.statement;
         let limit = created.plus_ms(RECORDED_WITHIN_MS);
+        if limit > now {
+            return None;
+        }
         let what = format!(
             "the statement {message} to {to} was made {created} and has no receipt of the relay: \
              it is not recorded"
         );
-        let id = format!("unrecorded-{message}");
-        (limit <= now).then_some(Alarm {
-            id,
+        Some(Alarm {
+            id: unrecorded_id(*message),
             code: "D-324",
             reason: "STATEMENT_NOT_RECORDED",
             what,
@@ -233,6 +265,9 @@ impl CaseFile {
         let embargo = self.case(*request).and_then(|case| case.facts.embargo_until);
         let out = embargo.map_or(recorded, |until| recorded.max(until));
         let limit = out.plus_ms(self.limit_ms(held)?);
+        if limit > now {
+            return None;
+        }
         let failed = held.transport.as_ref().and_then(|way| way.at(Evidence::RelayFailure));
         let relay = failed.map_or_else(
             || "says nothing of it".to_owned(),
@@ -242,9 +277,8 @@ impl CaseFile {
             "the statement {message} to {to} is record {index} of {recorded}, and has no receipt \
              of {to}; the relay {relay}"
         );
-        let id = format!("unreceipted-{message}");
-        (limit <= now).then_some(Alarm {
-            id,
+        Some(Alarm {
+            id: unreceipted_id(*message),
             code: "D-325",
             reason: "STATEMENT_NOT_RECEIPTED",
             what,
@@ -263,5 +297,74 @@ impl Shown {
     /// Between which desks.
     pub(super) const fn pair(&self) -> (&DeskId, &DeskId) {
         (&self.from, &self.to)
+    }
+}
+
+fn unrecorded_id(message: MessageId) -> String {
+    format!("unrecorded-{message}")
+}
+
+fn unreceipted_id(message: MessageId) -> String {
+    format!("unreceipted-{message}")
+}
+
+/// Of each kind the first fifty.
+fn oldest_of_each(mut alarms: Vec<Alarm>) -> Vec<Alarm> {
+    let mut shown = BTreeMap::new();
+    alarms.retain(|alarm| {
+        let of_kind: &mut usize = shown.entry(alarm.code).or_default();
+        *of_kind += 1;
+        *of_kind <= SHOWN_MAX
+    });
+    alarms
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::Index;
+
+    fn shown(leaf: u64, other: Option<Index>) -> Monitored {
+        let (from, to) = ("NL/cyber".parse().unwrap(), "RO/cyber".parse().unwrap());
+        let (time, proof) = (Timestamp(0), String::new());
+        Monitored::Shown(Box::new(Shown { from, to, number: leaf, time, leaf, other, proof }))
+    }
+
+    fn dealt(id: &str) -> Monitored {
+        let officer = "duty".parse().unwrap();
+        Monitored::Dealt { id: id.to_owned(), officer, words: "told XM".to_owned() }
+    }
+
+    fn found(conduct: &Conduct) -> Vec<Alarm> {
+        conduct.found.values().map(|alarm| Alarm::clone(alarm)).collect()
+    }
+
+    #[test]
+    fn many_alarms_of_one_kind_hide_none_of_another() {
+        let mut conduct = Conduct::new();
+        for leaf in 0..60 {
+            conduct.note_monitored(&shown(leaf, None));
+        }
+        conduct.note_monitored(&shown(60, Some(Index(7))));
+        let alarms = oldest_of_each(found(&conduct));
+        let of = |code: &str| alarms.iter().filter(|alarm| alarm.code == code).count();
+        assert_eq!((of("D-326"), of("D-327"), alarms.len()), (50, 1, 51));
+        assert_eq!(alarms[0].id, "withheld-0", "the oldest first");
+        // What was not shown comes when others have been dealt with.
+        conduct.note_monitored(&dealt("withheld-3"));
+        let alarms = oldest_of_each(found(&conduct));
+        assert!(alarms.iter().any(|alarm| alarm.id == "withheld-50"));
+    }
+
+    #[test]
+    fn what_is_shown_again_is_nothing_new_and_what_was_dealt_with_goes() {
+        let mut conduct = Conduct::new();
+        conduct.note_monitored(&shown(5, None));
+        conduct.note_monitored(&shown(5, None));
+        assert_eq!(found(&conduct).len(), 1);
+        conduct.note_monitored(&dealt("withheld-5"));
+        assert_eq!(found(&conduct), []);
+        conduct.note_monitored(&shown(5, None));
+        assert_eq!((found(&conduct), conduct.is_known("withheld-5")), (vec![], true));
     }
 }

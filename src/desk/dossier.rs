@@ -311,8 +311,7 @@ fn shown_policy(policy: &Policy, parts: &[Part]) -> (Option<String>, Vec<Index>)
 
 /// True of a proof in this log.
 fn is_of(proof: &LogProof, log: Log) -> bool {
-    let origin = proof.checkpoint.text().split('\n').next().unwrap_or_default();
-    origin.rsplit('/').next() == Some(log.as_str())
+    proof.checkpoint.text().lines().next().and_then(Log::of_origin) == Some(log)
 }
 
 impl CaseFile {

@@ -161,10 +161,7 @@ impl Proofs {
 fn leaf_of(proof: &str) -> Option<(Log, u64)> {
     let (head, checkpoint) = proof.split_once("\n\n")?;
     let index = head.lines().find_map(|line| line.strip_prefix("index "))?.parse().ok()?;
-    let origin = checkpoint.lines().next()?;
-    let logs = [Log::Directory, Log::Traffic];
-    let log = logs.into_iter().find(|log| origin.rsplit('/').next() == Some(log.as_str()))?;
-    Some((log, index))
+    Some((Log::of_origin(checkpoint.lines().next()?)?, index))
 }
 
 impl CaseFile {

@@ -124,17 +124,21 @@ impl Desk {
     /// When the disk fails.
     pub async fn received_places(&self) -> Result<Vec<Index>, Error> {
         let desk = self.clone();
-        off_the_workers(move || desk.places_of_received()).await
+        off_the_workers(move || desk.each_received(|place, _| place)).await
     }
 
-    /// As [`Desk::received_places`]; blocks.
-    pub(super) fn places_of_received(&self) -> Result<Vec<Index>, Error> {
-        let mut places = Vec::new();
+    /// What `make` makes of each record of our sequence and its place, in order, without those
+    /// whose loss has been accepted. Reads all that is kept. Blocks.
+    pub(super) fn each_received<T>(
+        &self,
+        mut make: impl FnMut(Index, &Received) -> T,
+    ) -> Result<Vec<T>, Error> {
+        let mut made = Vec::new();
         for place in (0..self.file().next_place().0).map(Index) {
             match self.inner.store.read(place)?.record {
-                Record::Received(_) => places.push(place),
+                Record::Received(received) => made.push(make(place, &received)),
                 Record::RelayRestored { from, .. } => {
-                    places.truncate(usize::try_from(from.0).unwrap_or(usize::MAX));
+                    made.truncate(usize::try_from(from.0).unwrap_or(usize::MAX));
                 }
                 Record::Founded { .. }
                 | Record::Prepared { .. }
@@ -153,7 +157,7 @@ impl Desk {
                 | Record::BadReceipt { .. } => {}
             }
         }
-        Ok(places)
+        Ok(made)
     }
 
     /// The record of our sequence at this place in our own journal, as the relay sent it but for

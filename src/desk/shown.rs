@@ -49,7 +49,7 @@ pub enum Here {
 impl Desk {
     /// Checks a proof (C2SP tlog-proof with an event and its opening) against the log's key, and
     /// says whether its event has come here. What never came, or came otherwise, is kept with the
-    /// proof, and is an alarm.
+    /// proof, and is an alarm; showing it again adds nothing.
     ///
     /// # Errors
     /// When it proves nothing, this desk is no party to it, or the disk is full or failed.
@@ -68,11 +68,13 @@ impl Desk {
         let (id, (from, to)) = (shown.id(), shown.pair());
         let words = format!("event {number} from {from} to {to} was proven to us ({id})");
         let decide = move |scratch: &mut Scratch| {
-            scratch.note(Record::Monitored(Monitored::Shown(Box::new(shown))), Vec::new());
-            Ok(())
+            let known = scratch.file().conduct().is_known(&id);
+            if !known {
+                scratch.note(Record::Monitored(Monitored::Shown(Box::new(shown))), Vec::new());
+            }
+            Ok(known)
         };
-        if self.alarms().iter().all(|alarm| alarm.id != id) {
-            self.inner.store.write(decide).await?;
+        if !self.inner.store.write(decide).await? {
             self.alarm(&format!("{words}, and the relay has not sent it here"));
         }
         Ok(shows)
@@ -110,22 +112,24 @@ impl Desk {
 
     /// Looks through every record that came. Blocks.
     fn compare_shown(&self, event: &[u8], shows: &Shows) -> Result<Here, Error> {
-        let mut later = false;
-        for place in self.places_of_received()? {
-            let Record::Received(held) = self.inner.store.read(place)?.record else { continue };
-            if held.event == event {
-                return Ok(Here::Came(held.index));
-            }
-            later |= held.leaf.log == Log::Traffic.as_str() && held.leaf.index > shows.leaf;
+        let compared = self.each_received(|_, held| {
+            let later = held.leaf.log == Log::Traffic.as_str() && held.leaf.index > shows.leaf;
             let same_place = codec::decode_outline(&held.event).is_ok_and(|outline| {
                 outline.pair_sequence == shows.number
                     && outline.from.as_ref() == Some(&shows.from)
                     && outline.to.as_ref() == Some(&shows.to)
             });
-            if same_place {
-                return Ok(Here::Other(held.index));
-            }
+            let here = if held.event == event {
+                Some(Here::Came(held.index))
+            } else {
+                same_place.then_some(Here::Other(held.index))
+            };
+            (later, here)
+        })?;
+        if let Some(here) = compared.iter().find_map(|(_, here)| *here) {
+            return Ok(here);
         }
+        let later = compared.iter().any(|(later, _)| *later);
         let old = shows.time.plus_ms(delivery_within_ms(Urgency::Emergency)) <= self.now();
         Ok(if later || old { Here::Never } else { Here::NotYet })
     }

@@ -10,6 +10,7 @@ use super::record::{Monitored, Record};
 use super::store::Scratch;
 use super::witness::{Contradiction, Head, Judged, NoHead, Standing, WitnessedHead, Wrong};
 use super::{CaseFile, Desk, IncomingEntry, Published, TakenEntries, intake, off_the_workers};
+use crate::codec::Log;
 use crate::tlog::{Checkpoint, Note};
 use tokio::sync::watch;
 
@@ -72,9 +73,9 @@ impl Desk {
     /// The same of a note that the log has been found to have signed.
     pub(super) fn see_note(&self, note: &Note) {
         let Ok(checkpoint) = note.text().parse::<Checkpoint>() else { return };
-        let log = checkpoint.origin().rsplit('/').next().unwrap_or_default();
+        let Some(log) = Log::of_origin(checkpoint.origin()) else { return };
         let (size, root) = (checkpoint.size(), checkpoint.root());
-        self.see_head(log, Head { size, root, note: note.clone() });
+        self.see_head(log.as_str(), Head { size, root, note: note.clone() });
     }
 
     /// What a head with the quorum is to be compared with: nothing while evidence against the log

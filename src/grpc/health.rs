@@ -21,8 +21,8 @@ use crate::relay::Relay;
 /// The age of the newest probe, in milliseconds, at which the relay is not serving any more.
 pub const PROBE_AGE_MS_MAX: i64 = 30_000;
 
-/// How often a watched status is looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often the relay looks at a watched status.
+pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// The metadata key under which the age of the newest probe is reported.
 const AGE_KEY: &str = "detente-probe-age-ms";
@@ -52,6 +52,7 @@ impl Pulse for Relay {
 pub(super) struct Service<P> {
     pub(super) pulse: P,
     pub(super) stopping: watch::Receiver<bool>,
+    pub(super) look_every: Duration,
 }
 
 impl<P: Pulse> Service<P> {
@@ -88,7 +89,8 @@ impl<P: Pulse> Health for Service<P> {
         let HealthCheckRequest { service } = request.into_inner();
         let known = SERVICES.contains(&service.as_str());
         let (send, receive) = mpsc::channel(1);
-        let looker = Self { pulse: self.pulse.clone(), stopping: self.stopping.clone() };
+        let (pulse, stopping) = (self.pulse.clone(), self.stopping.clone());
+        let looker = Self { pulse, stopping, look_every: self.look_every };
         tokio::spawn(async move {
             let mut told = None;
             let mut stopping = looker.stopping.clone();
@@ -104,7 +106,7 @@ impl<P: Pulse> Health for Service<P> {
                 tokio::select! {
                     () = send.closed() => return,
                     heard = stopping.changed(), if listening => listening = heard.is_ok(),
-                    () = tokio::time::sleep(LOOK_EVERY) => {}
+                    () = tokio::time::sleep(looker.look_every) => {}
                 }
             }
         });
@@ -134,7 +136,9 @@ mod tests {
 
     fn service(age_ms: i64, stopped: bool) -> (watch::Sender<bool>, Service<Fixed>) {
         let (stop, stopping) = watch::channel(false);
-        (stop, Service { pulse: Fixed { age_ms, stopped }, stopping })
+        // Whatever is heard in time is not heard by looking again.
+        let look_every = Duration::from_secs(3_600);
+        (stop, Service { pulse: Fixed { age_ms, stopped }, stopping, look_every })
     }
 
     #[tokio::test]
@@ -162,7 +166,7 @@ mod tests {
         let next = watched.next().await.unwrap().unwrap().status;
         assert_eq!(next, i32::from(ServingStatus::Serving));
         stop.send_replace(true);
-        let next = tokio::time::timeout(Duration::from_millis(900), watched.next()).await;
+        let next = tokio::time::timeout(Duration::from_secs(60), watched.next()).await;
         let next = next.expect("before the next look").unwrap().unwrap().status;
         assert_eq!(next, i32::from(ServingStatus::NotServing));
     }

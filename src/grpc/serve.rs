@@ -287,7 +287,8 @@ impl Edge {
             follows: Arc::clone(&self.follows),
             witnesses: self.witnesses.clone(),
         };
-        let health = health::Service { pulse: self.relay.clone(), stopping: self.stopping.clone() };
+        let (pulse, stopping) = (self.relay.clone(), self.stopping.clone());
+        let health = health::Service { pulse, stopping, look_every: health::LOOK_EVERY };
         let reflection = || {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(DESCRIPTORS)

@@ -79,7 +79,13 @@ impl Net {
         Self::start_signed(directory, (signed, seeds()), limits, clock).await
     }
 
-    /// The same with these keys of the logs.
+    /// The same with the usual limits and the system's clock.
+    pub(crate) async fn start_on(directory: &Path, signed: &[u8]) -> Self {
+        let clock = Arc::new(SystemClock::default());
+        Self::start_in(directory, signed.to_vec(), Limits::default(), clock).await
+    }
+
+    /// As [`Net::start_in`], with these keys of the logs.
     pub(crate) async fn start_signed(
         directory: &Path,
         (signed, seeds): (Vec<u8>, Seeds),

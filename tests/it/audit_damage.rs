@@ -10,6 +10,7 @@ use detente::units::Hash;
 use super::audit_lab::{
     OLDER, ORIGIN, SIZE, Spoilt, cosigned, leaf, log_key, publish, signer, witnesses,
 };
+use crate::net::edit_first;
 
 /// A row: what is done, the file that must be named, the index of the entry or node that must be
 /// named with it, a word of the message, and how it is done.
@@ -100,7 +101,7 @@ pub(crate) const TABLE: [Row; 36] = [
     ("no checkpoint", CHECKPOINT, None, "missing", |log| log.remove(CHECKPOINT)),
     ("half a checkpoint", CHECKPOINT, None, "checkpoint", |log| log.cut(CHECKPOINT, 40)),
     ("the size edited", CHECKPOINT, None, "signature", |log| {
-        log.edit_head(|text| text.replacen("70123", "70122", 1));
+        log.edit_head(|text| edit_first(text, "70123", "70122"));
     }),
     ("the root edited", CHECKPOINT, None, "signature", |log| {
         log.edit_head(|text| edit_line(text, 2, 0));

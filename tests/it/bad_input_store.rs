@@ -36,8 +36,7 @@ fn refused(arguments: &[&str], exit: i32, code: &str, says: &[&str]) {
 fn changed(config: &Path, changes: &[(&str, &str)]) -> PathBuf {
     let mut text = std::fs::read_to_string(config).unwrap();
     for (from, to) in changes {
-        assert!(text.contains(from), "{from} is not in {}", config.display());
-        text = text.replacen(from, to, 1);
+        text = net::edit_first(&text, from, to);
     }
     let copy = config.with_file_name("changed.toml");
     std::fs::write(&copy, text).unwrap();

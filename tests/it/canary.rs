@@ -59,9 +59,7 @@ impl Lab {
         let dev = Dev::new(&["NL", "RO"]);
         let configs: Vec<PathBuf> = dev.made.desk_configs.values().cloned().collect();
         for config in configs.iter().chain([&dev.made.relay_config]) {
-            let text = std::fs::read_to_string(config).unwrap();
-            std::fs::write(config, text.replace("filter = \"info\"", "filter = \"trace\""))
-                .unwrap();
+            net::edit_file(config, &[("filter = \"info\"", "filter = \"trace\"")]);
         }
         let mut relay = dev.start_relay();
         until_up(&net::relay_client(&dev, "NL"), &mut relay).await;

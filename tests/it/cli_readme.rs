@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use super::net::free_ports;
+use super::net::{self, free_ports};
 
 const README: &str = include_str!("../../README.md");
 const PROGRAM: &str = env!("CARGO_BIN_EXE_detente");
@@ -117,7 +117,8 @@ fn exit_codes_and_codes_of_errors_are_for_scripts() {
 fn a_bad_configuration_is_refused_at_its_line() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("relay.toml");
-    let sample = include_str!("../../deploy/relay.toml").replace("operator =", "opreator =");
+    let sample = include_str!("../../deploy/relay.toml");
+    let sample = net::edit(sample, "operator =", "opreator =");
     std::fs::write(&file, sample).unwrap();
     let output = detente(&["relay", "--config", file.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(2));

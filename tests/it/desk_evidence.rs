@@ -18,10 +18,7 @@ use crate::desk_pair::{self as pair, HandClock, Relay, carry, duty, nl, ro};
 use crate::directory_agents::Lab;
 use crate::directory_keys::{answer, ask, bare, connected, edited, hang_up};
 use crate::evidence_damage::every_change_is_named;
-use crate::net;
-
-/// Longer than any machine needs.
-const PATIENCE: Duration = Duration::from_secs(120);
+use crate::net::{self, PATIENCE};
 
 /// What is written in the forms, and nowhere else.
 const SECRETS: [&[u8]; 2] = [b"How long?", b"letter"];
@@ -41,9 +38,8 @@ impl Asked {
         let path = lab.home("NL").join("cyber").join("desk.toml");
         let made = officer.lines().find_map(|line| line.strip_prefix("# made ")).unwrap();
         let key = format!("officers/{}", made.rsplit('/').next().unwrap());
-        let text = std::fs::read_to_string(&path).unwrap();
         let added = format!("[[officer]]\nname = \"jansen\"\nkey = \"{key}\"\n\n[store]");
-        std::fs::write(&path, text.replacen("[store]", &added, 1)).unwrap();
+        net::edit_file(&path, &[("[store]", &added)]);
         let file = edited(&lab, "jansen.toml", |text| {
             let (head, rest) = text.split_once("[[desk.encryption_key]]").unwrap();
             format!("{head}{}\n[[desk.encryption_key]]{rest}", bare(&officer))

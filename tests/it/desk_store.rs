@@ -11,6 +11,7 @@ use detente::journal::{AppendError, Batch, Fault, Journal, MemoryJournal, Reader
 use detente::units::{BatchId, DAY_MS, HOUR_MS, Index, JournalId, MessageId};
 
 use crate::desk_pair::{self as pair, HandClock, Relay, carry, carry_with, nl, ro};
+use crate::net::copy_tree;
 
 /// What a case file says, in words that two files can be compared by.
 fn portrait(file: &CaseFile) -> String {
@@ -29,19 +30,6 @@ fn portrait(file: &CaseFile) -> String {
     portrait
 }
 
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
-}
-
 /// Two desks through one request: after every record of either desk, a copy of the directory as a
 /// crash would leave it opens with the same case file.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -57,7 +45,7 @@ async fn a_crash_at_any_record_gives_the_same_case_file() {
         let copied = dirs.path().join(format!("crash-{}", crashes.get()));
         crashes.set(crashes.get() + 1);
         // Nobody writes now: the copy is what a power cut would leave.
-        copy(dir, &copied);
+        copy_tree(dir, &copied);
         let again = pair::open(desk.file().owner(), &copied, &clock);
         assert_eq!(portrait(&again.file()), portrait(&desk.file()));
         again.close().await;

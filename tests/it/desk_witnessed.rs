@@ -19,11 +19,9 @@ use wire::log_service_server::{LogService, LogServiceServer};
 
 use crate::desk_agent::Door;
 use crate::desk_pair::{self as pair, HandClock, Relay, nl, ro};
+use crate::net::until;
 
 type BoxStream<T> = Pin<Box<dyn tokio_stream::Stream<Item = Result<T, Status>> + Send>>;
-
-/// Longer than any machine needs.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The log service of the relay in memory: it counts what is asked for, and publishes what it is
 /// told to.
@@ -151,16 +149,6 @@ impl Logs {
     fn asked(&self) -> BTreeMap<u64, usize> {
         self.asked.lock().unwrap().clone()
     }
-}
-
-/// Waits until it is so.
-async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let waiting = async {
-        while !is_so() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("never: {what}"));
 }
 
 /// Asks a question; answers when every record about it is proven.

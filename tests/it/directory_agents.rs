@@ -28,9 +28,7 @@ impl Lab {
         let dev = Dev::new(members);
         let configs: Vec<PathBuf> = dev.made.desk_configs.values().cloned().collect();
         for config in configs.iter().chain([&dev.made.relay_config]) {
-            let text = std::fs::read_to_string(config).unwrap();
-            std::fs::write(config, text.replace("filter = \"info\"", "filter = \"trace\""))
-                .unwrap();
+            net::edit_file(config, &[("filter = \"info\"", "filter = \"trace\"")]);
         }
         let mut lab = Self { dev, relay: None, agents: Vec::new() };
         lab.start_relay(started[0]).await;
@@ -160,10 +158,9 @@ fn changed(text: &str) -> String {
     let officers: Vec<&str> =
         without[1..].iter().filter(|part| !part.contains("\"chief\"")).copied().collect();
     let text = [&without[..1], &officers[..]].concat().join("\n[[desk.officer]]\n");
-    text.replace("version = 1\n", "version = 2\n").replace(
-        "public_holidays = []",
-        "public_holidays = [{ date = \"2026-12-16\", name = \"Victory Day\" }]",
-    )
+    let holiday = "public_holidays = [{ date = \"2026-12-16\", name = \"Victory Day\" }]";
+    let text = net::edit(&text, "version = 1\n", "version = 2\n");
+    net::edit(&text, "public_holidays = []", holiday)
 }
 
 const SATURDAY: &[&str] = &["directory", "call", "BD", "--at", "2026-11-27T21:10:00Z"];
@@ -310,7 +307,7 @@ async fn what_the_nation_has_not_signed_or_is_wrong_is_refused_with_its_place() 
     ];
     for (from, to, code, field) in cases {
         let file = lab.dev.path().join("wrong.toml");
-        std::fs::write(&file, text.replacen(from, to, 1)).unwrap();
+        std::fs::write(&file, net::edit_first(&text, from, to)).unwrap();
         let arguments = lab.publishing("BD", &file);
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let error = lab.refused("BD", &arguments);
@@ -353,7 +350,7 @@ async fn another_desk_answers_by_each_new_entry() {
     for version in 1..=3 {
         let file = lab.dev.path().join("next.toml");
         let next = format!("version = {version}\n");
-        std::fs::write(&file, text.replacen("version = 1\n", &next, 1)).unwrap();
+        std::fs::write(&file, net::edit_first(&text, "version = 1\n", &next)).unwrap();
         let since = Instant::now();
         assert_eq!(lab.publish("NL", &file)["version"], version);
         loop {

@@ -122,16 +122,15 @@ async fn new_keys_and_an_officer_are_taken_up_without_a_restart() {
 
     // What is not published yet is not taken up.
     let path = lab.home("NL").join("cyber").join("desk.toml");
-    let before = std::fs::read_to_string(&path).unwrap();
-    let after = before
-        .replace("\"desk.key\"", &format!("\"{}\"", made(&machine)))
-        .replace("[\"encryption.key\"]", &format!("[\"{}\", \"encryption.key\"]", made(&sealing)))
-        .replace(
-            "[store]",
-            &format!("[[officer]]\nname = \"jansen\"\nkey = \"{}\"\n\n[store]", made(&officer)),
-        );
-    assert_ne!(after, before);
-    std::fs::write(&path, &after).unwrap();
+    let desk = format!("\"{}\"", made(&machine));
+    let encryption = format!("[\"{}\", \"encryption.key\"]", made(&sealing));
+    let jansen = format!("[[officer]]\nname = \"jansen\"\nkey = \"{}\"\n\n[store]", made(&officer));
+    let edits = [
+        ("\"desk.key\"", desk.as_str()),
+        ("[\"encryption.key\"]", &encryption),
+        ("[store]", &jansen),
+    ];
+    net::edit_file(&path, &edits);
     hang_up(&lab, "keys and officers kept as they were").await;
 
     // The old encryption key ends tomorrow, so that the new one is the one that is valid longest.
@@ -140,9 +139,9 @@ async fn new_keys_and_an_officer_are_taken_up_without_a_restart() {
     let file = edited(&lab, "rotated.toml", |text| {
         let (head, rest) = text.split_once("[[desk.encryption_key]]").unwrap();
         let until = rest.lines().find(|line| line.starts_with("until = ")).unwrap();
-        let rest = rest.replacen(until, &format!("until = \"{tomorrow}\""), 1);
+        let rest = net::edit_first(rest, until, &format!("until = \"{tomorrow}\""));
         let old = head.lines().find(|line| line.starts_with("key = ")).unwrap();
-        let head = head.replacen(old, key, 1);
+        let head = net::edit_first(head, old, key);
         let (sealing, officer) = (bare(&sealing), bare(&officer));
         format!("{head}{sealing}\n{officer}\n[[desk.encryption_key]]{rest}")
     });

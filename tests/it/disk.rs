@@ -91,9 +91,8 @@ async fn the_first_failed_sync_ends_the_relay() {
 
 /// Files of the journal of 4 MiB, which fit a small disk.
 fn small_segments(dev: &Dev) {
-    let text = std::fs::read_to_string(&dev.made.relay_config).unwrap();
-    let text = text.replace("[store]\n", "[store]\njournal_segment_bytes = 4194304\n");
-    std::fs::write(&dev.made.relay_config, text).unwrap();
+    let smaller = ("[store]\n", "[store]\njournal_segment_bytes = 4194304\n");
+    net::edit_file(&dev.made.relay_config, &[smaller]);
 }
 
 /// The relay under strace, which lets the n-th sync of data fail. The trace names no other call.

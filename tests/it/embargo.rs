@@ -22,7 +22,8 @@ fn embargoed(until: Timestamp) -> Order {
     order
 }
 
-fn withdrawal(request: RequestId) -> Order {
+/// Takes a request back.
+pub(crate) fn withdrawal(request: RequestId) -> Order {
     let reason = form::ReasonForm { reason: Some(pair::text("the action is off")) };
     Order {
         officer: pair::duty(),

@@ -13,6 +13,8 @@ use detente::wire::detente::form::v1::{
     PreservationForm, ReasonForm, Text,
 };
 
+use crate::net::edit_first;
+
 const EFFECTIVE: &str = "2026-11-23T10:00:00+01:00";
 const EFFECTIVE_MS: i64 = 1_795_424_400_000;
 
@@ -494,8 +496,7 @@ fn a_wrong_form_names_line_and_field() {
     ];
     let request = facts(RequestType::Preservation, Urgency::Expedited);
     for (old, new, line, field) in cases {
-        assert!(FILLED.contains(old), "{old}");
-        let wrong = from_toml(&FILLED.replacen(old, new, 1), &request).unwrap_err();
+        let wrong = from_toml(&edit_first(FILLED, old, new), &request).unwrap_err();
         let found: Vec<_> =
             wrong.iter().map(|unfit| (unfit.line, unfit.malformed.field.as_str())).collect();
         assert_eq!(found, [(line, field)], "{new}: {wrong:?}");

@@ -166,7 +166,7 @@ async fn evidence_is_checked_by_hand_as_its_readme_says() {
     shell(sums, at);
     let key = |number: usize| {
         let signature = bundle.records[number].signatures[0].key_id;
-        statement.replace("KEY", &signature.to_string())
+        net::edit(statement, "KEY", &signature.to_string())
     };
     let first = at.join("records/001");
     let said = shell(&format!("set -o pipefail\n{hidden}{path}{head}{}", key(0)), &first);
@@ -176,7 +176,7 @@ async fn evidence_is_checked_by_hand_as_its_readme_says() {
     shell(&format!("set -o pipefail\nhash() {{ openssl dgst -sha256 -binary; }}\n{body}"), &first);
     shell(&format!("set -o pipefail\n{hidden}{path}{head}{}", key(1)), &at.join("records/002"));
     let entry = at.join("records/003");
-    let directory_head = head.replace("log-traffic", "log-directory");
+    let directory_head = net::edit(head, "log-traffic", "log-directory");
     let hash = "hash() { openssl dgst -sha256 -binary; }";
     shell(&format!("set -o pipefail\n{hash}\n{plain}{path}{directory_head}"), &entry);
     let read = detente::wire::detente::form::v1::Body::decode(

@@ -7,6 +7,7 @@ use detente::units::Hash;
 use crate::audit_go;
 use crate::desk_evidence::{Asked, genesis_hash};
 use crate::evidence::shell;
+use crate::net::edit;
 
 /// The files of an archive of stored files.
 fn unpacked(mut bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
@@ -157,9 +158,9 @@ pub(crate) fn checked_by_hand(bundle: &[u8]) -> (usize, usize) {
         let (leaf, head) = match record.opening {
             Some(_) => (hidden, head.clone()),
             None if record.event.len() > 65_534 => {
-                (long, head.replace("log-traffic", "log-directory"))
+                (long, edit(head, "log-traffic", "log-directory"))
             }
-            None => (plain, head.replace("log-traffic", "log-directory")),
+            None => (plain, edit(head, "log-traffic", "log-directory")),
         };
         let head = if place.join("head.sig").exists() {
             head
@@ -177,11 +178,11 @@ pub(crate) fn checked_by_hand(bundle: &[u8]) -> (usize, usize) {
             announced += 1;
         }
         for signature in &record.signatures {
-            let script = statement.replace("KEY", &signature.key_id.to_string());
+            let script = edit(statement, "KEY", &signature.key_id.to_string());
             let said = shell(&format!("{hash}{script}"), &place);
             assert!(said.contains("Verified Successfully"), "{said}");
             assert!(said.matches(&Hash::of(&[&record.header]).to_string()).count() >= 2, "{said}");
-            let script = key.replace("KEY", &signature.key_id.to_string());
+            let script = edit(key, "KEY", &signature.key_id.to_string());
             known.push(shell(&script, &at.join("keys")));
         }
         if record.body.is_some() {

@@ -9,6 +9,8 @@ use std::path::Path;
 use detente::identity::Unlock;
 use detente::identity::keyfile::{self, Fault, Kind, Secret};
 
+use crate::net::edit;
+
 const KINDS: [Kind; 4] = [Kind::Tls, Kind::Authority, Kind::Ed25519, Kind::Hpke];
 
 fn text_of(unlock: &Unlock) -> String {
@@ -66,11 +68,11 @@ fn every_flipped_byte_is_damage() {
 fn a_changed_line_with_a_new_digest_is_still_damage() {
     let unlock = Unlock::from_random(&[9; 32]);
     for (old, new) in [("NL/cyber/duty", "NL/cyber/chief"), ("kind: ed25519", "kind: hpke")] {
-        let text = text_of(&unlock).replace(old, new);
+        let text = edit(&text_of(&unlock), old, new);
         let read = keyfile::parse(&with_digest(&text), &unlock).map(drop);
         assert!(matches!(read, Err(Fault::Damaged("its data were changed"))), "{read:?}");
     }
-    let text = with_digest(&text_of(&unlock).replace("version: 1", "version: 2"));
+    let text = with_digest(&edit(&text_of(&unlock), "version: 1", "version: 2"));
     assert!(matches!(keyfile::parse(&text, &unlock), Err(Fault::Version(_))));
 }
 

@@ -187,7 +187,7 @@ async fn settle(dev: &Dev, sent: Vec<MessageId>) {
 /// Judges a copy of the relay's directory.
 fn judge(dev: &Dev, ledger: &Shared<Ledger>) {
     let copy = tempfile::tempdir().unwrap();
-    copy_tree(&dev.relay_data(), copy.path());
+    net::copy_tree(&dev.relay_data(), copy.path());
     // The relay is dead: what is acknowledged now was on its disk when it died, and every
     // statement was entered as made before it was first sent.
     let (made, acknowledged) = {
@@ -262,17 +262,4 @@ fn rebuilt_fingerprint(directory: &Path) -> Hash {
     drop(tables);
     std::fs::remove_dir_all(&fresh).unwrap();
     fingerprint
-}
-
-fn copy_tree(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy_tree(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use detente::audit::{self, CHECKPOINT, Files, Older, Options, Trust};
 use detente::codec::{self, Log, Record};
@@ -16,7 +16,7 @@ use detente::tlog::Checkpoint;
 use detente::units::{Caller, DeskIndex, Index};
 use serde_json::Value;
 
-use crate::net::{self, Dev, Speaker, relay_client, run, until_up};
+use crate::net::{self, Dev, Speaker, copy_tree, relay_client, run, until_up};
 use crate::relay_streams::{Stepping, open};
 
 /// A relay whose publisher does a turn when the test says so.
@@ -121,18 +121,6 @@ impl Drop for Press {
     }
 }
 
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let (path, at) = (entry.path(), to.join(entry.file_name()));
-        if path.is_dir() {
-            copy(&path, &at);
-        } else {
-            fs::copy(&path, &at).unwrap();
-        }
-    }
-}
-
 /// Every file below a directory with when it was written, by its name there.
 fn written(directory: &Path) -> BTreeMap<String, SystemTime> {
     let mut found = BTreeMap::new();
@@ -201,8 +189,8 @@ async fn a_crash_after_any_file_leaves_logs_that_verify_and_go_on() {
     let at = |name: &str| press.dev.path().join(name);
     let [before, after] = ["before", "after"].map(&at);
     let keep = |to: &Path| {
-        copy(&press.public(), &to.join("public"));
-        copy(&press.own(), &to.join("log"));
+        copy_tree(&press.public(), &to.join("public"));
+        copy_tree(&press.own(), &to.join("log"));
     };
     keep(&before);
     let old = press.sizes();
@@ -226,7 +214,7 @@ async fn a_crash_after_any_file_leaves_logs_that_verify_and_go_on() {
 
     for crash in 0..=names.len() {
         let at = at(&format!("crash-{crash}"));
-        copy(&before, &at);
+        copy_tree(&before, &at);
         for name in &names[..crash] {
             fs::create_dir_all(at.join(name).parent().unwrap()).unwrap();
             fs::copy(after.join(name), at.join(name)).unwrap();
@@ -271,7 +259,7 @@ fn put_journal(press: &Press, from: &Path) {
     for name in ["journal", "tables"] {
         fs::remove_dir_all(data.join(name)).unwrap();
     }
-    copy(from, &data.join("journal"));
+    copy_tree(from, &data.join("journal"));
     // The guard over the store is passed: here the publisher's own look is what counts.
     let accepted = press.dev.relay_data().join("loss-accepted");
     fs::write(accepted, "for a test").unwrap();
@@ -286,18 +274,18 @@ async fn a_journal_that_lacks_what_was_published_signs_nothing_until_it_is_whole
     let kept = |name: &str| press.dev.path().join(name);
     let (older, newest, other) = (kept("older"), kept("newest"), kept("other"));
     let journal = press.dev.relay_data().join("journal");
-    copy(&journal, &older);
+    copy_tree(&journal, &older);
     press.reopen();
     press.say(5).await;
     press.turn().await;
     press.close();
-    copy(&journal, &newest);
+    copy_tree(&journal, &newest);
     // Another history of the same length.
     put_journal(&press, &older);
     press.reopen();
     press.say(5).await;
     press.close();
-    copy(&journal, &other);
+    copy_tree(&journal, &other);
 
     let published = press.own().join("published.json");
     let mark = fs::read(&published).unwrap();
@@ -342,7 +330,7 @@ async fn what_is_no_log_of_this_relay_is_left_alone_and_said() {
     press.say(2).await;
     let other = Press::new();
     other.turn().await;
-    copy(&other.public(), &press.public());
+    copy_tree(&other.public(), &press.public());
     let before = written(&press.public());
     press.turn().await;
     let why = press.relay().why_unpublished().unwrap();
@@ -397,26 +385,18 @@ async fn a_disk_that_refuses_is_tried_again_and_delays_nobody() {
 
 /// Waits until a published log has so many leaves.
 async fn until_published(log: &Path, size: u64) {
-    let started = Instant::now();
-    loop {
-        let found = Files::new(log).checkpoint().ok().map(|note| {
-            let head: Checkpoint = note.text().parse().unwrap();
-            head.size()
-        });
-        if found == Some(size) {
-            return;
-        }
-        assert!(started.elapsed() < Duration::from_secs(60), "{found:?} where {size} belong");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    let found = || {
+        let note = Files::new(log).checkpoint().ok()?;
+        Some(note.text().parse::<Checkpoint>().unwrap().size())
+    };
+    net::until(&format!("{size} leaves are published"), || found() == Some(size)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_program_publishes_on_its_clock_also_after_a_kill() {
     let dev = Dev::new(&["NL", "RO"]);
-    let text = fs::read_to_string(&dev.made.relay_config).unwrap();
-    let text = text.replace("interval_seconds = 5", "interval_seconds = 1");
-    fs::write(&dev.made.relay_config, text).unwrap();
+    let sooner = ("interval_seconds = 5", "interval_seconds = 1");
+    net::edit_file(&dev.made.relay_config, &[sooner]);
     let speaker = Speaker::new(&dev, "NL");
     let public = dev.relay_config().publish_directory();
     let genesis = dev.made.genesis.to_str().unwrap();

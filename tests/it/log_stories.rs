@@ -3,16 +3,17 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use detente::audit::{self, CHECKPOINT, Files, Older, Options, Trust};
+use detente::audit::{self, Files, Older, Options, Trust};
 use detente::codec::Log;
 use detente::envelope::genesis::{self, Genesis};
 use detente::story::{self, Story};
 use detente::tlog::tile::{Resource, TILE_WIDTH, parse_entries};
 use detente::tlog::{Checkpoint, Note};
+use serde_json::Value;
 use tlog_tiles::{Hash, HashReader};
 
+use super::audit_go;
 use super::stories::stories;
 
 /// What a network in a directory has published, and every head of it that was seen.
@@ -146,30 +147,36 @@ impl HashReader for Stored {
     }
 }
 
+/// Plays the story in a file, and looks at every head on the way. What it leaves behind lies in the
+/// directory.
+pub(crate) async fn play(file: &Path) -> (story::Played, Heads, tempfile::TempDir) {
+    let text = fs::read_to_string(file).unwrap();
+    let told = Story::parse(&file.display().to_string(), &text).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let net = directory.path().join("net");
+    let mut heads = Heads::of(&net);
+    let mut listen = |_: &_, _: &_| heads.look();
+    let played = Box::pin(story::play(&told, Some(&net), &mut listen)).await.unwrap();
+    heads.look();
+    (played, heads, directory)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs the verifier in Go, which tests/all builds"]
 async fn a_verifier_in_go_accepts_the_logs_of_every_story() {
     for file in stories() {
-        let text = fs::read_to_string(&file).unwrap();
-        let told = Story::parse(&file.display().to_string(), &text).unwrap();
-        let directory = tempfile::tempdir().unwrap();
-        let net = directory.path().join("net");
-        let mut heads = Heads::of(&net);
-        let mut listen = |_: &_, _: &_| heads.look();
-        Box::pin(story::play(&told, Some(&net), &mut listen)).await.unwrap();
-        heads.look();
+        let (_, heads, directory) = play(&file).await;
         let genesis = heads.genesis();
         for log in Log::ALL {
             let key = genesis.log_verifier(log.as_str()).unwrap();
-            let policy = net.join(format!("policy-{}", log.as_str()));
+            let policy = directory.path().join(format!("policy-{}", log.as_str()));
             fs::write(&policy, format!("log {key}\nquorum none\n")).unwrap();
-            let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/go/verify");
-            let mut command = Command::new(program);
-            command.arg("log").arg(heads.log(log)).arg(policy).args(heads.write_seen(log));
-            let output = command.output().unwrap();
-            let said = String::from_utf8_lossy(&output.stdout).into_owned();
-            assert!(output.status.success(), "{}: {said}", file.display());
-            assert!(heads.log(log).join(CHECKPOINT).exists());
+            let paths = [vec![heads.log(log), policy], heads.write_seen(log)].concat();
+            let paths: Vec<&str> = paths.iter().map(|path| path.to_str().unwrap()).collect();
+            let found = audit_go::accepted(&[&["log"][..], &paths].concat());
+            let found: Value = serde_json::from_slice(&found).unwrap();
+            assert_eq!(found["older"], heads.seen[usize::from(log == Log::Traffic)].len());
+            assert!(found["size"].as_u64().unwrap() > 0, "{}: {found}", file.display());
         }
     }
 }

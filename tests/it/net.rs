@@ -2,10 +2,12 @@
 //! make statements without an agent.
 
 use std::io::{BufRead as _, BufReader};
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use detente::config;
@@ -129,15 +131,55 @@ pub(crate) fn random<const N: usize>() -> [u8; N] {
     bytes
 }
 
-/// Three ports in a row that nobody uses, and that no other test of this process is given.
+/// Three ports in a row that nobody uses, and that no other test of this machine is given: as long
+/// as this process runs, a socket with a name stands for them.
 pub(crate) fn free_ports() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
+    static TAKEN: Mutex<Vec<UnixListener>> = Mutex::new(Vec::new());
     let free = |port: u16| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
-    loop {
-        let start = 10_000 + u16::try_from(std::process::id() % 900).unwrap() * 20;
-        let port = start + NEXT.fetch_add(3, Ordering::Relaxed) % 3_000;
+    // Below those from which the system chooses by itself.
+    for number in 0..7_000 {
+        let start = std::process::id() % 700 * 10;
+        let port = 10_000 + 3 * u16::try_from((start + number) % 7_000).unwrap();
+        let name = SocketAddr::from_abstract_name(format!("detente-test-{port}")).unwrap();
+        let Ok(taken) = UnixListener::bind_addr(&name) else { continue };
         if (port..port + 3).all(free) {
+            TAKEN.lock().unwrap().push(taken);
             return port;
+        }
+    }
+    panic!("no three ports are free");
+}
+
+/// The text with `to` in every place of `from`, which must be there: a test whose change comes to
+/// nothing proves nothing.
+pub(crate) fn edit(text: &str, from: &str, to: &str) -> String {
+    assert!(text.contains(from), "{from:?} is not in {text}");
+    text.replace(from, to)
+}
+
+/// As [`edit`], in the first place only.
+pub(crate) fn edit_first(text: &str, from: &str, to: &str) -> String {
+    assert!(text.contains(from), "{from:?} is not in {text}");
+    text.replacen(from, to, 1)
+}
+
+/// As [`edit`], of a file.
+pub(crate) fn edit_file(path: &Path, edits: &[(&str, &str)]) {
+    let text = std::fs::read_to_string(path).unwrap();
+    let edited = edits.iter().fold(text, |text, (from, to)| edit(&text, from, to));
+    std::fs::write(path, edited).unwrap();
+}
+
+/// Copies a directory with all below it.
+pub(crate) fn copy_tree(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_tree(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
         }
     }
 }
@@ -386,7 +428,7 @@ pub(crate) fn relay_client(dev: &Dev, member: &str) -> RelayClient {
 }
 
 /// Nobody waits longer than this for what must come: a busy machine may need much of it.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Waits until it is so.
 pub(crate) async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
@@ -417,4 +459,4 @@ pub(crate) async fn until_up(client: &RelayClient, process: &mut Process) {
 }
 
 /// A shared counter of what was done.
-pub(crate) type Shared<T> = Arc<std::sync::Mutex<T>>;
+pub(crate) type Shared<T> = Arc<Mutex<T>>;

@@ -143,13 +143,12 @@ async fn a_desk_in_python_goes_by_the_entries_of_the_directory() {
         // From now on the new one is the one that is valid longest.
         let soon = Timestamp((net::now().0 / 1_000 + 86_400) * 1_000);
         let until = rest.lines().find(|line| line.starts_with("until = ")).unwrap();
-        let rest = rest.replacen(until, &format!("until = \"{soon}\""), 1);
+        let rest = net::edit_first(rest, until, &format!("until = \"{soon}\""));
         format!("{head}{bare}\n[[desk.encryption_key]]{rest}")
     });
     nl_agent.kill();
-    let text = std::fs::read_to_string(&nl).unwrap();
     let named = format!("[\"{file}\", \"encryption.key\"]");
-    std::fs::write(&nl, text.replace("[\"encryption.key\"]", &named)).unwrap();
+    net::edit_file(Path::new(&nl), &[("[\"encryption.key\"]", &named)]);
 
     let sent = done(&example(&nl, &["send", "--to", "RO/cert"]));
     until(&cert, "--in", "transport", "DELIVERY");

@@ -4,7 +4,7 @@
 //! Not for the order of records (see `relay_streams.rs`).
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use detente::envelope::RequestFacts;
 use detente::envelope::words::{Instrument, RequestType, Urgency};
@@ -73,16 +73,12 @@ impl Lab {
     }
 
     async fn until(&self, what: &str, so: impl Fn(&Kind) -> bool) {
-        let started = Instant::now();
-        while !self.kinds().iter().any(&so) {
-            assert!(started.elapsed() < net::PATIENCE, "{what}: {:?}", self.kinds());
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        net::until(what, || self.kinds().iter().any(&so)).await;
     }
 
     async fn stepped(&self, ms: i64) {
         self.clock.step(ms);
-        let apart = |step: i64| (step - ms).abs() < 1_000;
+        let apart = |step: i64| (step - ms).abs() < MINUTE_MS;
         self.until(
             "the jump is noted",
             |kind| matches!(kind, Kind::ClockStepped { step_ms } if apart(*step_ms)),
@@ -165,7 +161,7 @@ async fn time_goes_on_while_the_clock_is_in_doubt() {
     let caller = Caller { desk: net::desk("NL") };
     let said = lab.relay.submit(&caller, nl.question(&net::desk("RO"))).await.unwrap();
     let late_ms = said.time.since_ms(lab.clock.real());
-    assert!(late_ms.abs() < 10_000, "recorded {late_ms} ms off");
+    assert!(late_ms.abs() < MINUTE_MS, "recorded {late_ms} ms off");
     lab.is_held("a statement of another time confirmed the clock").await;
     lab.clock.step(-9 * DAY_MS);
     lab.clock.pass(7 * MINUTE_MS);
@@ -190,7 +186,7 @@ async fn a_jump_while_the_relay_is_down_is_noticed() {
     assert!(!lab.in_doubt(), "it may have been down for a day");
     let _ro = lab.connected("RO", 0);
     let _us = lab.connected("US", 0);
-    let ahead = |step: i64| (step - DAY_MS).abs() < 1_000;
+    let ahead = |step: i64| (step - DAY_MS).abs() < MINUTE_MS;
     lab.until(
         "the desks say otherwise",
         |kind| matches!(kind, Kind::ClockStepped { step_ms } if ahead(*step_ms)),

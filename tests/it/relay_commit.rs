@@ -2,15 +2,17 @@
 //!
 //! Not for real disks (see `disk.rs`), nor for what streams do by themselves (`relay_streams.rs`).
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::{Duration, Instant};
+use std::task::Poll;
+use std::time::Duration;
 
 use detente::envelope::Envelope;
 use detente::journal::{AppendError, Batch, Fault, Journal, MemoryJournal, Reader};
 use detente::relay::{Error, Item, Relay, Running, Submitted, SystemClock};
 use detente::rules::event::Kind;
 use detente::units::{BatchId, Caller, DeskIndex, Index, JournalId, MessageId};
+use tokio::task::JoinHandle;
 
 use crate::net::{self, Dev, Speaker};
 use crate::relay_streams::{BEAT, options};
@@ -35,6 +37,8 @@ struct Hand {
     fate: AtomicU8,
     held: Mutex<bool>,
     let_go: Condvar,
+    /// An append waits to be let go.
+    waits: AtomicBool,
 }
 
 impl Hand {
@@ -67,6 +71,7 @@ impl Journal for Disturbed {
 
     fn append(&mut self, expected: Index, batch: &Batch) -> Result<(), AppendError> {
         let held = self.hand.held.lock().unwrap();
+        self.hand.waits.store(*held, Ordering::SeqCst);
         drop(self.hand.let_go.wait_while(held, |held| *held).unwrap());
         match self.hand.fate.load(Ordering::SeqCst) {
             fate if fate == Fate::Full as u8 => Err(AppendError::Full),
@@ -123,13 +128,25 @@ impl Lab {
         self.relay.submit(&Caller { desk: net::desk("NL") }, envelope).await
     }
 
-    /// Submits in the background, and waits until it is in the queue.
-    async fn queue(&self, envelope: Envelope) -> tokio::task::JoinHandle<Result<Submitted, Error>> {
+    /// Submits in the background; when this answers, it is in the queue, or was not taken.
+    async fn queue(&self, envelope: Envelope) -> JoinHandle<Result<Submitted, Error>> {
         let relay = self.relay.clone();
         let caller = Caller { desk: net::desk("NL") };
-        let waiting = tokio::spawn(async move { relay.submit(&caller, envelope).await });
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        waiting
+        let mut submitting = Box::pin(async move { relay.submit(&caller, envelope).await });
+        // A submission is in the queue before it waits for anything.
+        let first = std::future::poll_fn(|context| Poll::Ready(submitting.as_mut().poll(context)));
+        match first.await {
+            Poll::Ready(answer) => tokio::spawn(std::future::ready(answer)),
+            Poll::Pending => tokio::spawn(submitting),
+        }
+    }
+
+    /// Holds the journal up in the middle of a statement's append.
+    async fn hold_up(&self) -> JoinHandle<Result<Submitted, Error>> {
+        self.hand.hold();
+        let held = self.queue(self.question()).await;
+        net::until("it is being appended", || self.hand.waits.load(Ordering::SeqCst)).await;
+        held
     }
 
     fn offered(&self) -> Vec<MessageId> {
@@ -139,14 +156,6 @@ impl Lab {
                 if let Kind::Offered { message } = kind { Some(message) } else { None }
             })
             .collect()
-    }
-
-    async fn until(&self, what: &str, so: impl Fn() -> bool) {
-        let started = Instant::now();
-        while !so() {
-            assert!(started.elapsed() < net::PATIENCE, "{what}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
     }
 }
 
@@ -174,7 +183,7 @@ async fn an_offer_that_finds_the_disk_full_is_noted_later() {
     assert_eq!(lab.submit(lab.question()).await, Err(Error::Full));
     assert!(lab.offered().is_empty());
     lab.hand.tell(Fate::Well);
-    lab.until("the offer is never noted", || lab.offered() == [message]).await;
+    net::until("the offer is never noted", || lab.offered() == [message]).await;
 }
 
 /// A disk that is full but works is alive, however often what is owed is tried again.
@@ -184,8 +193,8 @@ async fn a_full_disk_is_probed_while_notes_are_owed() {
     lab.submit(lab.question()).await.unwrap();
     lab.hand.tell(Fate::Full);
     read(&lab.relay, 1).await;
-    lab.until("never that long idle", || lab.relay.probe_age_ms() > 9_000).await;
-    lab.until("the disk is not probed", || lab.relay.probe_age_ms() < 5_000).await;
+    net::until("never that long idle", || lab.relay.probe_age_ms() > 9_000).await;
+    net::until("the disk is not probed", || lab.relay.probe_age_ms() < 5_000).await;
     assert!(lab.offered().is_empty());
 }
 
@@ -202,7 +211,7 @@ async fn what_lies_before_a_desks_cursor_was_offered() {
     let mut follower = lab.relay.follow(net::desk("RO"), DeskIndex(1), BEAT);
     let before = lab.offered();
     follower.next().await.unwrap();
-    lab.until("the offers are never noted", || lab.offered().len() == 2).await;
+    net::until("the offers are never noted", || lab.offered().len() == 2).await;
     assert!(before.is_empty());
     assert_eq!(lab.offered()[0], message);
 }
@@ -230,7 +239,7 @@ async fn notes_of_offers_leave_room_in_the_queue_and_wait_for_it() {
         other.await.unwrap().unwrap();
     }
     reading.await.unwrap();
-    lab.until("offers are missing", || lab.offered().len() == SENT).await;
+    net::until("offers are missing", || lab.offered().len() == SENT).await;
 }
 
 /// What waits is limited by its bytes as well as by its number.
@@ -239,31 +248,26 @@ async fn the_queue_takes_only_so_many_bytes() {
     let lab = Lab::new();
     let mut envelope = lab.question();
     lab.submit(envelope.clone()).await.unwrap();
-    lab.hand.hold();
-    let held = lab.queue(lab.question()).await;
+    let held = lab.hold_up().await;
     // A repeat is not verified again: its ciphertext may as well be a large one.
     envelope.ciphertext = vec![0; 250 << 10];
-    let mut waiting = tokio::task::JoinSet::new();
+    let mut waiting = Vec::new();
     for _ in 0..400 {
-        let (relay, envelope) = (lab.relay.clone(), envelope.clone());
-        let caller = Caller { desk: net::desk("NL") };
-        waiting.spawn(async move { relay.submit(&caller, envelope).await });
-    }
-    // Those that found no room are told at once, the others wait.
-    let mut busy = 0;
-    loop {
-        // Until most have come, a busy machine may just be slow.
-        let patience = if busy < 130 { net::PATIENCE } else { Duration::from_secs(2) };
-        let Ok(Some(answer)) = tokio::time::timeout(patience, waiting.join_next()).await else {
-            break;
-        };
-        assert_eq!(answer.unwrap(), Err(Error::Busy));
-        busy += 1;
+        waiting.push(lab.queue(envelope.clone()).await);
     }
     lab.hand.let_go();
     held.await.unwrap().unwrap();
-    let repeats = waiting.join_all().await.into_iter().map(|answer| answer.unwrap().repeat);
-    assert_eq!(repeats.filter(|repeat| *repeat).count(), 400 - busy);
+    // Those that found no room were told at once, the others waited.
+    let mut busy = 0;
+    for answer in waiting {
+        match answer.await.unwrap() {
+            Ok(submitted) => assert!(submitted.repeat),
+            Err(refused) => {
+                assert_eq!(refused, Error::Busy);
+                busy += 1;
+            }
+        }
+    }
     assert!((130..160).contains(&busy), "64 MiB are 262 of them: {busy} were refused");
     lab.submit(lab.question()).await.unwrap();
 }
@@ -272,8 +276,7 @@ async fn the_queue_takes_only_so_many_bytes() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_answered_because_of_what_did_not_happen() {
     let lab = Lab::new();
-    lab.hand.hold();
-    let held = lab.queue(lab.question()).await;
+    let held = lab.hold_up().await;
     let new = lab.question();
     let first = lab.queue(new.clone()).await;
     let repeat = lab.queue(new.clone()).await;

@@ -75,7 +75,12 @@ async fn a_hundred_reloads_under_load_fail_no_call() {
         task.await.unwrap();
     }
     assert!(done.load(Ordering::SeqCst) > 100, "the load was no load");
-    assert_eq!(count(&relay, "ERROR"), 0, "{}", relay.tail());
+    // Who reads between a new key and its certificate keeps what it has, and says so.
+    let unfit = |line: &&str| line.contains("own certificate");
+    let log = relay.log();
+    let errors: Vec<&str> =
+        log.lines().filter(|line| line.contains("ERROR") && !unfit(line)).collect();
+    assert_eq!(errors, Vec::<&str>::new());
 
     // What cannot be used is said and left alone.
     let config = dev.relay_config();
@@ -87,9 +92,10 @@ async fn a_hundred_reloads_under_load_fail_no_call() {
     for words in
         ["own certificate kept as it was", "revocation list not usable; the one before is kept"]
     {
+        let before = count(&relay, words);
         until(words, &relay, || {
             relay.signal("HUP");
-            count(&relay, words) > 0
+            count(&relay, words) > before
         })
         .await;
     }

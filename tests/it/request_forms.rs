@@ -15,6 +15,7 @@ use prost::Message as _;
 use serde_json::Value;
 
 use crate::moves::{approve, table};
+use crate::net::{edit, edit_first};
 use crate::rules_fixture;
 
 /// Facts as urgent as the type can be, so that grounds are needed where they can be.
@@ -116,12 +117,15 @@ fn conditions_that_come_first_have_a_template() {
     let template = prior_conditions_template();
     let wrong = from_toml(&template, &facts).unwrap_err();
     assert_eq!(fields(wrong), ["authority", "subject", "conditions", "urgency_grounds"]);
-    let filled = template
-        .replace("subject = \"\"", "subject = \"A planned attack\"")
-        .replace("conditions = []", "conditions = [\"Not before a court\"]")
-        .replace("urgency_grounds = \"\"", "urgency_grounds = \"Tonight\"")
-        .replace("organisation = \"\"", "organisation = \"Unit\"")
-        .replace("email = \"\"", "email = \"a@b.example\"");
+    let filled = [
+        ("subject = \"\"", "subject = \"A planned attack\""),
+        ("conditions = []", "conditions = [\"Not before a court\"]"),
+        ("urgency_grounds = \"\"", "urgency_grounds = \"Tonight\""),
+        ("organisation = \"\"", "organisation = \"Unit\""),
+        ("email = \"\"", "email = \"a@b.example\""),
+    ]
+    .into_iter()
+    .fold(template.clone(), |text, (empty, filled)| edit(&text, empty, filled));
     let body = from_toml(&filled, &facts).map_err(fields).unwrap();
     assert!(json(&body)["prior_conditions"]["conditions"][0] == "Not before a court");
     for (arguments, exit, says) in [
@@ -414,8 +418,8 @@ fn a_field_of_a_request_must_look_as_it_should() {
         (Type::CommCheck, "+31612345678", "0612345678", "authority.telephone"),
     ];
     for (kind, old, new, field) in cases {
-        assert!(sample(kind).contains(old), "{kind}: {old}");
-        let wrong = from_toml(&sample(kind).replacen(old, new, 1), &facts(kind)).unwrap_err();
+        let text = edit_first(sample(kind), old, new);
+        let wrong = from_toml(&text, &facts(kind)).unwrap_err();
         assert!(wrong[0].line.is_some() || new.is_empty(), "{kind}: {wrong:?}");
         assert_eq!(fields(wrong), [field], "{kind}: {new}");
     }
@@ -425,7 +429,7 @@ fn a_field_of_a_request_must_look_as_it_should() {
 #[test]
 fn an_emergency_disclosure_on_another_basis_names_no_protocol() {
     let kind = RequestType::EmergencyDisclosure;
-    let text = sample(kind).replace("under_protocol = true", "");
+    let text = edit(sample(kind), "under_protocol = true", "");
     let bilateral = RequestFacts { instrument: "BILATERAL:us-kr".parse().unwrap(), ..facts(kind) };
     assert!(from_toml(&text, &bilateral).is_ok());
 }
@@ -544,16 +548,15 @@ fn what_came_of_a_request_says_enough() {
         (Type::LegalInformation, "answer = \"Logs are kept for a year.\"", "", "answer"),
     ];
     for (kind, old, new, field) in cases {
-        let text = sample_answer(kind);
-        assert!(text.contains(old), "{kind}: {old}");
-        let wrong = answered(kind, Extent::Executed, &text.replacen(old, new, 1));
+        let text = edit_first(sample_answer(kind), old, new);
+        let wrong = answered(kind, Extent::Executed, &text);
         assert_eq!(wrong.unwrap_err(), [field], "{kind}: {new}");
     }
     // An account by its number alone is found by nobody.
     let text = sample_answer(Type::StopPayment);
-    let text = text.replace("iban = \"DE89370400440532013000\"\n", "");
+    let text = edit(text, "iban = \"DE89370400440532013000\"\n", "");
     answered(Type::StopPayment, Extent::Executed, &text).unwrap();
-    let text = text.replace("institution = \"Example Bank\"\n", "");
+    let text = edit(&text, "institution = \"Example Bank\"\n", "");
     let wrong = answered(Type::StopPayment, Extent::Executed, &text).unwrap_err();
     assert_eq!(wrong, ["withheld[0].account.institution"]);
 }

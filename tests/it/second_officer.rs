@@ -344,6 +344,7 @@ async fn a_lone_officer_says_why_and_is_counted() {
     assert!(page.contains("detente_desk_lone_officer_disclosures_total 2"), "{page}");
     // Nothing of it in what the relay keeps: the reason is sealed.
     let kept = files(network.directory());
+    assert!(kept.iter().any(|file| holds(file, b"cyber")), "nothing was looked through");
     assert!(kept.iter().all(|file| !holds(file, b"cannot be reached")));
     network.stop().await.unwrap();
 }

@@ -18,27 +18,20 @@ pub(crate) fn stories() -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> =
         files.filter(|path| path.extension().is_some_and(|ending| ending == "txt")).collect();
     found.sort();
+    assert!(found.len() >= 5, "{found:?}");
     found
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_story_is_as_told() {
-    let files = stories();
-    assert!(files.len() >= 5, "{files:?}");
-    for file in files {
-        let text = std::fs::read_to_string(&file).unwrap();
-        let told = Story::parse(&file.display().to_string(), &text).unwrap();
-        let directory = tempfile::tempdir().unwrap();
-        let net = directory.path().join("net");
-        let mut heads = log_stories::Heads::of(&net);
-        let mut listen = |_: &_, _: &_| heads.look();
-        let played = Box::pin(story::play(&told, Some(&net), &mut listen)).await.unwrap();
+    for file in stories() {
+        let (played, mut heads, _directory) = log_stories::play(&file).await;
         heads.check();
         let wrong: Vec<_> = played.wrong().collect();
         assert!(wrong.is_empty(), "{}: {wrong:#?}", file.display());
         let tally = report::tally(&played);
         assert_eq!(tally.skipped, 0, "{}: nothing is skipped here", file.display());
-        assert_eq!(played.steps.len(), told.steps.len());
+        assert_eq!(played.steps.len(), played.story.steps.len());
         let page = report::html(&played);
         assert!(page.contains("<svg") && !page.contains("<script") && !page.contains("http:"));
         assert_eq!(report::json(&played)["ok"], true);

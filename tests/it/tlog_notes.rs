@@ -12,6 +12,7 @@ use detente::units::Hash;
 use proptest::prelude::*;
 
 use super::tlog_proofs::Tree;
+use crate::net::{edit, edit_first};
 
 const ORIGIN: &str = "relay.example/traffic";
 
@@ -59,7 +60,7 @@ fn the_example_of_the_specification_verifies() {
     assert_eq!(note.to_string(), SPEC_NOTE);
     assert_eq!(note.verify([&key]).unwrap().len(), 1);
     let changed: Note =
-        SPEC_NOTE.replacen("example message", "exemple message", 1).parse().unwrap();
+        edit_first(SPEC_NOTE, "example message", "exemple message").parse().unwrap();
     assert_eq!(changed.verify([&key]), Err(BadNote::Invalid { name: key.name().clone() }));
     assert_eq!(note.verify([log().public()]), Err(BadNote::Unsigned));
 }
@@ -99,9 +100,9 @@ fn what_is_no_note_is_refused() {
         format!("te\txt\n\n{line}"),
         format!("text\r\n\n{line}"),
         format!("text\n\n{line}\n"),
-        format!("text\n\n{}", line.replace('\u{2014}', "-")),
-        format!("text\n\n{}", line.replace("example.com/foo", "exam+ple")),
-        format!("text\n\n{}", line.replace("IneyaQM=", "IneyaQM")),
+        format!("text\n\n{}", edit(line, "\u{2014}", "-")),
+        format!("text\n\n{}", edit(line, "example.com/foo", "exam+ple")),
+        format!("text\n\n{}", edit(line, "IneyaQM=", "IneyaQM")),
         "text\n\n\u{2014} name AAAAAA==\n".to_owned(),
         format!("text\n\n{}", line.repeat(101)),
     ] {
@@ -111,7 +112,7 @@ fn what_is_no_note_is_refused() {
     for wrong in ["", "a+b", "a+00000000+AQ==", "example.com/foo+530d903b+", &SPEC_KEY[..60]] {
         assert!(wrong.parse::<VerifierKey>().is_err(), "{wrong}");
     }
-    let other_id = SPEC_KEY.replace("530d903a", "530d903b");
+    let other_id = edit(SPEC_KEY, "530d903a", "530d903b");
     assert!(other_id.parse::<VerifierKey>().is_err());
     assert!(Note::new("no newline").is_err());
 }
@@ -249,7 +250,7 @@ fn a_proof_in_a_file_is_checked_alone() {
     let lone = LogProof { checkpoint: lone, ..proof };
     assert!(matches!(lone.verify(&policy, &leaf), Err(Unproven::Unmet(Unmet::Quorum { .. }))));
     for wrong in ["@v1", "index 41", "extra ", "\n\n"] {
-        assert!(text.replacen(wrong, "?", 1).parse::<LogProof>().is_err(), "without {wrong:?}");
+        assert!(edit_first(&text, wrong, "?").parse::<LogProof>().is_err(), "without {wrong:?}");
     }
 }
 

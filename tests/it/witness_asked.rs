@@ -2,6 +2,7 @@
 //! over HTTP. Whoever loses its connection, is slow, or lies, costs nobody else anything.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use axum::body::Bytes;
@@ -17,14 +18,21 @@ use detente::tlog::note::Kind;
 use detente::tlog::witness::{AddCheckpoint, Latest, decide, render_lines};
 use detente::tlog::{Checkpoint, Policy, Signer, VerifierKey};
 use detente::wire::detente::log::v1 as wire;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::ServerConfig;
+use rustls::pki_types::PrivateKeyDer;
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
+use tokio_rustls::TlsAcceptor;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming};
 use wire::witness_request::Item as Said;
 use wire::witness_response::Item as Asked;
 
 use crate::api_net::{self as api, MEMBERS, Net, question};
-use crate::witness_relay::{PATIENCE, publish};
+use crate::net::{self as common, PATIENCE};
+use crate::witness_relay::publish;
 
 /// A desk that witnesses, played: it answers as the test has it.
 struct Witness {
@@ -309,20 +317,34 @@ async fn add_checkpoint(State(Door(behind)): State<Door>, body: Bytes) -> (Statu
     (StatusCode::from_u16(status).unwrap(), body)
 }
 
+impl Door {
+    /// A witness of the traffic's log, and its key.
+    fn new(net: &Net, instead: Vec<(StatusCode, String)>) -> (Self, VerifierKey) {
+        let name = "witness.example/w1".parse().unwrap();
+        let signer = Signer::from_seed(name, Kind::Ed25519Cosignature, [5; 32]);
+        let key = signer.public().clone();
+        let keys = vec![net.relay.signers().unwrap().verifier(Log::Traffic).clone()];
+        let behind = Behind { signer, keys, latest: Latest::none(), instead, asked: 0 };
+        (Self(Arc::new(Mutex::new(behind))), key)
+    }
+
+    fn serve(&self, listener: TcpListener) -> tokio::task::JoinHandle<()> {
+        let router = axum::Router::new()
+            .route("/a/add-checkpoint", post(add_checkpoint))
+            .with_state(self.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() })
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_witness_from_elsewhere_is_asked_over_http() {
     let net = Net::start(Limits::default()).await;
-    let name = "witness.example/w1".parse().unwrap();
-    let signer = Signer::from_seed(name, Kind::Ed25519Cosignature, [5; 32]);
-    let key = signer.public().clone();
-    let keys = vec![net.relay.signers().unwrap().verifier(Log::Traffic).clone()];
     let instead = vec![
         (StatusCode::SERVICE_UNAVAILABLE, "later".to_owned()),
         (StatusCode::CONFLICT, "9\n".to_owned()),
     ];
-    let behind = Behind { signer, keys, latest: Latest::none(), instead, asked: 0 };
-    let door = Door(Arc::new(Mutex::new(behind)));
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (door, key) = Door::new(&net, instead);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let policy: Policy =
         format!("witness w1 {key} http://{address}/a/\nquorum w1\n").parse().unwrap();
@@ -333,26 +355,12 @@ async fn a_witness_from_elsewhere_is_asked_over_http() {
     net.client("NL").submit(&question("NL", "RO")).await.unwrap();
     publish(&net.relay, Log::Traffic);
     // Nobody answers yet: it is tried again, and said.
-    let waiting = async {
-        while net.edge.witnesses().list().iter().all(|state| !state.trouble.contains("in 10 s")) {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, waiting).await.expect("its silence is not noticed");
-    let router = axum::Router::new()
-        .route("/a/add-checkpoint", post(add_checkpoint))
-        .with_state(door.clone());
-    let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    let troubled =
+        |words: &str| net.edge.witnesses().list().iter().any(|state| state.trouble.contains(words));
+    common::until("its silence is noticed", || troubled("in 10 s")).await;
+    let serving = door.serve(listener);
     // 409 with a size beyond: not asked again about this head. 503: final for the next.
-    let answers = async |count: usize| {
-        let waiting = async {
-            while door.0.lock().unwrap().asked < count {
-                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, waiting).await.expect("it was not asked");
-    };
-    answers(1).await;
+    common::until("it is asked", || door.0.lock().unwrap().asked >= 1).await;
     say_twice(&net).await;
     let by_it = |head: &PublicHead| head.cosignatures.iter().any(|known| known.line.is_by(&key));
     let waiting = async {
@@ -373,14 +381,86 @@ async fn a_witness_from_elsewhere_is_asked_over_http() {
     assert_eq!((head.witnesses(), head.others()), (0, 1), "it is not of the relay's policy");
     // A log that it does not know is refused, once for each head.
     publish(&net.relay, Log::Directory);
-    let waiting = async {
-        while net.edge.witnesses().list().iter().all(|state| !state.trouble.contains("404")) {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, waiting).await.expect("its refusal is not noticed");
+    common::until("its refusal is noticed", || troubled("404")).await;
     asking.abort();
     serving.abort();
+    net.close().await;
+}
+
+/// TLS before a server: the authority of its certificate (PEM), and the port where it listens.
+async fn tls_before(server: SocketAddr) -> (String, u16) {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    let authority = params.self_signed(&key).unwrap().pem();
+    let issuer = Issuer::new(params, key);
+    let key = KeyPair::generate().unwrap();
+    let own = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let own = own.signed_by(&key, &issuer).unwrap().der().clone();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![own], PrivateKeyDer::try_from(key.serialize_der()).unwrap())
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            // Whoever does not like the certificate hangs up.
+            let Ok(mut tls) = acceptor.accept(stream).await else { continue };
+            let mut plain = TcpStream::connect(server).await.unwrap();
+            tokio::spawn(async move { copy_bidirectional(&mut tls, &mut plain).await });
+        }
+    });
+    (authority, port)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_witness_over_https_is_asked_where_its_certificate_is_good() {
+    let net = Net::start(Limits::default()).await;
+    let (door, key) = Door::new(&net, Vec::new());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = listener.local_addr().unwrap();
+    let serving = door.serve(listener);
+    let (authority, port) = tls_before(server).await;
+    let (other_authority, other_port) = tls_before(server).await;
+    assert_ne!(authority, other_authority);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), &authority).unwrap();
+    let mut asking = Vec::new();
+    let mut ask = |key: &VerifierKey, address: String| {
+        let policy: Policy = format!("witness w {key} {address}\nquorum w\n").parse().unwrap();
+        let found = HttpWitness::of_policy(&policy, file.path()).unwrap().remove(0);
+        let found = found.keep_asking(net.relay.clone(), net.edge.witnesses().clone());
+        asking.push(tokio::spawn(found));
+    };
+    let trouble = |key: &VerifierKey| {
+        let list = net.edge.witnesses().list();
+        let state = list.into_iter().find(|state| state.key == *key);
+        state.map_or_else(String::new, |state| state.trouble)
+    };
+    // Of another authority, and under another name than its certificate's.
+    for (member, address) in
+        [("NL", format!("localhost:{other_port}")), ("RO", format!("127.0.0.1:{port}"))]
+    {
+        let witness = api::witness(member).public().clone();
+        ask(&witness, format!("https://{address}/a"));
+        net.client("XM").submit(&question("XM", "RO")).await.unwrap();
+        publish(&net.relay, Log::Traffic);
+        common::until("it is refused", || trouble(&witness).contains("certificate")).await;
+    }
+    assert_eq!(door.0.lock().unwrap().asked, 0, "nothing was said to whoever that is");
+    ask(&key, format!("https://localhost:{port}/a"));
+    until(&net.relay, Log::Traffic, |head| {
+        head.cosignatures.iter().any(|known| known.line.is_by(&key))
+    })
+    .await;
+    assert_eq!(trouble(&key), "");
+    asking.iter().chain([&serving]).for_each(|task| task.abort());
     net.close().await;
 }
 

@@ -6,7 +6,8 @@ use detente::relay::{PublicHead, Relay};
 use detente::testkit::{Network, request};
 use detente::units::Timestamp;
 
-use crate::witness_relay::{PATIENCE, publish};
+use crate::net::{PATIENCE, until};
+use crate::witness_relay::publish;
 
 fn relay(network: &Network) -> &Relay {
     network.relay().unwrap().relay()
@@ -32,13 +33,8 @@ async fn until_cosigned(network: &Network, by: usize) {
 async fn until_seen(network: &Network, desk: &str) {
     let newest = relay(network).heads().newest(Log::Traffic).unwrap();
     let desk = network.desk(desk).unwrap();
-    let waiting = async {
-        let seen = || desk.handle().witnessed("traffic").witnessed.map(|found| found.head.size);
-        while seen() < Some(newest.size) {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, waiting).await.expect("it never saw the quorum");
+    let seen = || desk.handle().witnessed("traffic").witnessed.map(|found| found.head.size);
+    until("it sees the quorum", || seen() >= Some(newest.size)).await;
 }
 
 fn publish_all(network: &Network) {

@@ -1,12 +1,10 @@
 //! A relay on an older copy of its store signs nothing before its witnesses have said how far they
 //! have seen, and nothing at all when they have seen more.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use detente::codec::Log;
-use detente::grpc::Limits;
-use detente::relay::{PublicHead, Relay, SystemClock};
+use detente::relay::{PublicHead, Relay};
 use detente::tlog::merkle::empty_root;
 use detente::wire::detente::log::v1 as wire;
 use tokio::sync::mpsc;
@@ -14,12 +12,8 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 
 use crate::api_net::{self as api, MEMBERS, Net, question, signed_genesis};
-use crate::witness_relay::{PATIENCE, publish};
-
-async fn start(store: &Path, signed: &[u8]) -> Net {
-    let clock = Arc::new(SystemClock::default());
-    Net::start_in(store, signed.to_vec(), Limits::default(), clock).await
-}
+use crate::net::{PATIENCE, copy_tree};
+use crate::witness_relay::publish;
 
 /// A witness's connection; what it is asked is not answered.
 struct Connected {
@@ -72,36 +66,23 @@ async fn say(net: &Net) -> Arc<PublicHead> {
     publish(&net.relay, Log::Traffic)
 }
 
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let at = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &at);
-        } else {
-            std::fs::copy(entry.path(), at).unwrap();
-        }
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_signs_once_the_quorum_has_seen_nothing_that_is_not_in_it() {
     let (place, signed) = (tempfile::tempdir().unwrap(), signed_genesis());
     let store = place.path().join("relay");
     std::fs::create_dir(&store).unwrap();
-    let net = start(&store, &signed).await;
+    let net = Net::start_on(&store, &signed).await;
     let heads = [publish(&net.relay, Log::Directory), say(&net).await];
     net.close().await;
     // A plain restart is none of this.
-    let net = start(&store, &signed).await;
+    let net = Net::start_on(&store, &signed).await;
     assert_eq!(held(&net.relay), None);
     say(&net).await;
     net.close().await;
 
     let copied = place.path().join("copy");
-    copy(&store, &copied);
-    let net = start(&copied, &signed).await;
+    copy_tree(&store, &copied);
+    let net = Net::start_on(&copied, &signed).await;
     assert!(held(&net.relay).unwrap().contains("it was copied"));
     let refused = net.client("NL").submit(&question("NL", "RO")).await.unwrap_err();
     assert_eq!((refused.rule_code.as_str(), refused.retry), ("E-134", true));
@@ -121,7 +102,7 @@ async fn a_copy_signs_once_the_quorum_has_seen_nothing_that_is_not_in_it() {
     drop(connected);
     net.close().await;
     // From now on it is the store that ran last.
-    let net = start(&copied, &signed).await;
+    let net = Net::start_on(&copied, &signed).await;
     assert_eq!(held(&net.relay), None);
     net.close().await;
 }
@@ -131,17 +112,17 @@ async fn an_older_copy_stays_held_until_the_loss_is_accepted_in_words() {
     let (place, signed) = (tempfile::tempdir().unwrap(), signed_genesis());
     let (store, older) = (place.path().join("relay"), place.path().join("older"));
     std::fs::create_dir(&store).unwrap();
-    let net = start(&store, &signed).await;
+    let net = Net::start_on(&store, &signed).await;
     say(&net).await;
     net.close().await;
-    copy(&store, &older);
-    let net = start(&store, &signed).await;
+    copy_tree(&store, &older);
+    let net = Net::start_on(&store, &signed).await;
     say(&net).await;
     let newest = say(&net).await;
     net.close().await;
 
     let seen = [newest];
-    let net = start(&older, &signed).await;
+    let net = Net::start_on(&older, &signed).await;
     let lacks = |why: Option<&str>| why.is_some_and(|why| why.contains("lacks what was signed"));
     let mut connected = Vec::new();
     for member in MEMBERS {
@@ -155,11 +136,11 @@ async fn an_older_copy_stays_held_until_the_loss_is_accepted_in_words() {
     net.close().await;
     // Starting it again changes nothing, and neither does an empty file.
     std::fs::write(older.join("loss-accepted"), " \n").unwrap();
-    let net = start(&older, &signed).await;
+    let net = Net::start_on(&older, &signed).await;
     assert!(held(&net.relay).is_some());
     net.close().await;
     std::fs::write(older.join("loss-accepted"), "The secretariat,\nafter the fire").unwrap();
-    let net = start(&older, &signed).await;
+    let net = Net::start_on(&older, &signed).await;
     assert_eq!(held(&net.relay), None);
     assert!(!older.join("loss-accepted").exists());
     let kept = std::fs::read_to_string(older.join("incarnation")).unwrap();
@@ -176,15 +157,15 @@ async fn a_witness_that_proves_it_has_seen_more_stops_the_signing_at_any_time() 
     let (place, signed) = (tempfile::tempdir().unwrap(), signed_genesis());
     let (store, older) = (place.path().join("relay"), place.path().join("older"));
     std::fs::create_dir(&store).unwrap();
-    let net = start(&store, &signed).await;
+    let net = Net::start_on(&store, &signed).await;
     say(&net).await;
     net.close().await;
-    copy(&store, &older);
-    let net = start(&store, &signed).await;
+    copy_tree(&store, &older);
+    let net = Net::start_on(&store, &signed).await;
     let forked = say(&net).await;
     net.close().await;
     // Whoever puts an old disk image back deceives the file, and no witness.
-    let net = start(&older, &signed).await;
+    let net = Net::start_on(&older, &signed).await;
     let heads: [Arc<PublicHead>; 0] = [];
     let mut connected = Vec::new();
     for member in MEMBERS {
@@ -196,7 +177,7 @@ async fn a_witness_that_proves_it_has_seen_more_stops_the_signing_at_any_time() 
     until_held(&net.relay, |why| why.is_some_and(|why| why.contains("where the root is"))).await;
     drop(connected);
     net.close().await;
-    let net = start(&older, &signed).await;
+    let net = Net::start_on(&older, &signed).await;
     assert!(held(&net.relay).is_some(), "also after a restart");
     net.close().await;
 }

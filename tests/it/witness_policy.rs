@@ -12,7 +12,7 @@ use detente::tlog::policy::Unmet;
 use detente::tlog::{Checkpoint, Note, Policy};
 use detente::units::{DeskId, Hash};
 
-use crate::net::now;
+use crate::net::{self, now};
 use crate::{api_net, rules_fixture};
 
 /// A seed that is this desk's alone.
@@ -115,7 +115,7 @@ fn a_head_that_is_not_what_it_should_be_is_not_believed() {
     assert!(matches!(elsewhere, Unmet::UnknownLog(_)), "{elsewhere}");
     // A cosignature of one head under another.
     let mut moved = signed(&genesis, 9, &[]);
-    let text = checkpoint(&genesis, "traffic").to_string().replace("\n5\n", "\n6\n");
+    let text = net::edit(&checkpoint(&genesis, "traffic").to_string(), "\n5\n", "\n6\n");
     let name = witness_key_name(&genesis.network, &committee[0]);
     let signer = Signer::from_seed(name, Kind::Ed25519Cosignature, seed(&committee[0]));
     moved.add(signer.sign(&text, 1).unwrap());
@@ -177,9 +177,8 @@ async fn a_policy_file_that_is_not_of_this_network_is_refused_at_the_start() {
     let own = default_policy(&genesis).to_string();
     let without: String =
         own.lines().filter(|line| !line.contains("/traffic+")).map(|l| format!("{l}\n")).collect();
-    let text = std::fs::read_to_string(&relay_config).unwrap();
-    let text = text.replacen("[network]\n", "[network]\npolicy = \"policy.txt\"\n", 1);
-    std::fs::write(&relay_config, text).unwrap();
+    let named = ("[network]\n", "[network]\npolicy = \"policy.txt\"\n");
+    net::edit_file(&relay_config, &[named]);
     let file = relay_config.with_file_name("policy.txt");
     for (policy, why) in [
         (None, "No such file"),

@@ -17,9 +17,7 @@ use tonic::{Code, Streaming};
 use wire::follow_checkpoints_response::Item;
 
 use crate::api_net::{self as api, MEMBERS, Net, question};
-
-/// Longer than any machine needs.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+use crate::net::PATIENCE;
 
 /// Publishes a log's newest head, as the relay does by its clock.
 pub(crate) fn publish(relay: &Relay, log: Log) -> Arc<PublicHead> {

@@ -14,6 +14,7 @@ use detente::units::{Name, Timestamp};
 use crate::desk_pair::{self, START, duty, nl};
 use crate::journal_disk::{Fault, Op, Random, TestDisk};
 use crate::journal_powercut::Model;
+use crate::net::{edit, edit_first};
 use crate::witness_log::TestLog;
 
 /// A witness of the test network's logs with the files in these places.
@@ -115,13 +116,13 @@ fn what_is_not_a_request_of_this_log_is_refused_and_proves_nothing() {
     let ask = log.ask(5, 20);
     let cases = [
         ("not a request", "traffic", "hello".to_owned(), 400),
-        ("no blank line", "traffic", ask.replacen("\n\n", "\n", 1), 400),
+        ("no blank line", "traffic", edit_first(&ask, "\n\n", "\n"), 400),
         ("another origin", "directory", ask.clone(), 404),
         ("an unknown log", "nonsense", ask.clone(), 404),
         ("a forged signature", "traffic", log.forged().ask(5, 20), 403),
         ("a forged fork", "traffic", log.fork(3).forged().ask(5, 20), 403),
-        ("no signature", "traffic", ask.replace("detente-test/traffic ", "other "), 403),
-        ("an edited root", "traffic", ask.replacen("\n20\n", "\n21\n", 1), 403),
+        ("no signature", "traffic", edit(&ask, "detente-test/traffic ", "other "), 403),
+        ("an edited root", "traffic", edit_first(&ask, "\n20\n", "\n21\n"), 403),
         ("a size that is not ours", "traffic", log.ask(4, 20), 409),
         ("an old size beyond its own", "traffic", log.ask(19, 7), 400),
         ("too long", "traffic", format!("old 5\n{}{ask}", "A\n".repeat(9_000)), 400),
@@ -146,8 +147,11 @@ fn a_fork_or_rollback_signed_with_the_logs_own_key_is_kept_and_stops_the_log() {
         ("the same, told stale", fork.ask(6, 8), Wrong::Fork, 409),
         (
             "a proof of something else",
-            log.ask(8, 20)
-                .replace("old 8\n", "old 8\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n"),
+            edit(
+                &log.ask(8, 20),
+                "old 8\n",
+                "old 8\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n",
+            ),
             Wrong::Fork,
             422,
         ),
@@ -232,8 +236,8 @@ fn a_file_that_cannot_be_read_stops_the_log_and_no_other() {
     let damages: [fn(&str) -> String; 5] = [
         |_| String::new(),
         |text| text[..text.len() / 2].to_owned(),
-        |text| text.replacen("\n8\n", "\n3\n", 1),
-        |text| text.replace("detente-test/traffic", "detente-test/directory"),
+        |text| edit_first(text, "\n8\n", "\n3\n"),
+        |text| edit(text, "detente-test/traffic", "detente-test/directory"),
         |text| text.lines().take(4).map(|line| format!("{line}\n")).collect(),
     ];
     for (n, damage) in damages.into_iter().enumerate() {

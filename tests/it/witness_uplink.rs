@@ -23,12 +23,10 @@ use tonic::{Request, Response, Status, Streaming};
 use wire::log_service_server::{LogService, LogServiceServer};
 
 use crate::desk_pair::{self as pair, HandClock, duty, nl, ro};
+use crate::net::{PATIENCE, until};
 use crate::witness_log::{TestLog, cosigned, head, log_of};
 
 type BoxStream<T> = Pin<Box<dyn tokio_stream::Stream<Item = Result<T, Status>> + Send>>;
-
-/// Longer than any machine needs.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A relay's log service that says what it is told to.
 #[derive(Clone)]
@@ -270,16 +268,6 @@ impl Drop for Scene {
     fn drop(&mut self) {
         self.server.abort();
     }
-}
-
-/// Waits until it is so.
-async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let waiting = async {
-        while !is_so() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("never: {what}"));
 }
 
 fn witnessed(desk: &Desk, log: &str) -> u64 {

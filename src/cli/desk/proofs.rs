@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::super::agent::{Agent, api};
 use super::super::{Exit, Failure, Screen};
 use super::outcome::short;
-use crate::tlog::LogProof;
+use crate::tlog::{LogProof, Note};
 use crate::units::{Index, RequestId, Timestamp};
 
 /// Write down the proofs that what was said about a request is in the log
@@ -44,8 +44,9 @@ impl Proofs {
         let (mut unwitnessed, total) = (Vec::new(), proofs.len());
         for api::RecordProof { index, tlog_proof, witnessed } in proofs {
             let path = self.output.join(format!("{index}.tlog-proof"));
-            replace_older(&path, &tlog_proof)?;
-            write(&path, tlog_proof.as_bytes())?;
+            if make_room(&path, &tlog_proof)? {
+                write(&path, tlog_proof.as_bytes())?;
+            }
             files.push(path.display().to_string());
             if !witnessed {
                 unwitnessed.push(index);
@@ -118,15 +119,26 @@ fn listed(indexes: &[u64]) -> String {
     format!("{}{more}", first.join(", "))
 }
 
-/// Removes a proof of the same record that was written down earlier, before the witnesses had seen
-/// it. Anything else that is there stays.
-fn replace_older(path: &Path, proof: &str) -> Result<(), Failure> {
-    let read = |text: &str| text.parse::<LogProof>().ok().map(|proof| (proof.index, proof.extra));
-    let older = std::fs::read_to_string(path).ok().filter(|there| there != proof);
-    if older.is_some_and(|there| read(&there).is_some_and(|there| Some(there) == read(proof))) {
-        std::fs::remove_file(path).map_err(|error| unwritten(path, &error))?;
+/// Makes room for a proof where one of the same record was written down earlier, as before the
+/// witnesses had seen it. Nothing else that is there goes. False when what is there has been
+/// cosigned by more: it stays.
+fn make_room(path: &Path, proof: &str) -> Result<bool, Failure> {
+    let there = std::fs::read_to_string(path).ok().and_then(|text| text.parse::<LogProof>().ok());
+    let (Some(there), Ok(proof)) = (there, proof.parse::<LogProof>()) else { return Ok(true) };
+    if there == proof || (there.index, &there.extra) != (proof.index, &proof.extra) {
+        return Ok(true);
     }
-    Ok(())
+    if cosignatures(&there.checkpoint) > cosignatures(&proof.checkpoint) {
+        return Ok(false);
+    }
+    std::fs::remove_file(path).map_err(|error| unwritten(path, &error))?;
+    Ok(true)
+}
+
+/// How many have signed a head besides its log, whose name is the head's first line.
+fn cosignatures(head: &Note) -> usize {
+    let origin = head.text().lines().next().unwrap_or_default();
+    head.lines().iter().filter(|line| line.name.as_str() != origin).count()
 }
 
 /// Writes a file that is new, or is there already as it should be.
@@ -146,4 +158,55 @@ fn unwritten(path: &Path, error: &std::io::Error) -> Failure {
     let why = format!("{}: {error}", path.display());
     let next = "give another directory with -o, or free space";
     Failure::new(Exit::Failure, "C-505", "the proofs were not written", why, next)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tlog::Checkpoint;
+    use crate::tlog::note::{Kind, Signer};
+    use crate::units::Hash;
+
+    /// The proof of a record, in a tree of this size, signed by the log and so many others.
+    fn proof(extra: &[u8], size: u64, witnesses: u8) -> String {
+        let head = Checkpoint::new("net/traffic", size, Hash([7; 32])).unwrap();
+        let mut checkpoint = Note::new(head.to_string()).unwrap();
+        for number in 0..=witnesses {
+            let name = if number == 0 { "net/traffic".to_owned() } else { format!("w{number}") };
+            let signer = Signer::from_seed(name.parse().unwrap(), Kind::Ed25519, [number; 32]);
+            checkpoint.add(signer.sign(checkpoint.text(), 0).unwrap());
+        }
+        let (extra, hashes) = (Some(extra.to_vec()), vec![Hash([9; 32])]);
+        LogProof { extra, index: 1, hashes, checkpoint }.to_string()
+    }
+
+    #[test]
+    fn a_proof_is_replaced_by_none_that_fewer_have_cosigned() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("1.tlog-proof");
+        let put = |proof: &str| match make_room(&path, proof) {
+            Ok(true) => write(&path, proof.as_bytes()),
+            Ok(false) => Ok(()),
+            Err(failure) => Err(failure),
+        };
+        let is = |proof: &str| std::fs::read_to_string(&path).unwrap() == proof;
+        let (bare, two, later) = (proof(b"a", 2, 0), proof(b"a", 3, 2), proof(b"a", 4, 2));
+        for (given, kept) in [
+            (&bare, &bare),
+            (&bare, &bare),
+            (&two, &two),
+            (&bare, &two),
+            (&proof(b"a", 9, 1), &two),
+            (&later, &later),
+        ] {
+            assert!(put(given).is_ok());
+            assert!(is(kept), "{given}");
+        }
+        // That of another record is nobody's to remove, and neither is what is no proof.
+        assert!(put(&proof(b"b", 4, 3)).is_err());
+        assert!(is(&later));
+        std::fs::write(&path, "notes").unwrap();
+        assert!(put(&later).is_err());
+        assert!(is("notes"));
+    }
 }

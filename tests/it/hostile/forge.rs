@@ -10,9 +10,10 @@ use detente::units::{Hash, Index};
 use detente::wire::detente::desk::v1 as wire;
 use wire::follow_response::Item;
 
-use super::{Hostile, until};
+use super::Hostile;
 use crate::api_net::{question_by, signing};
 use crate::desk_pair::{self as pair, HandClock, Relay};
+use crate::net::{PATIENCE, until};
 
 /// A question in the name of NL's officer, by somebody without his key.
 fn forged() -> Envelope {
@@ -58,15 +59,16 @@ async fn a_forged_statement_that_is_not_in_the_log_is_refused_and_not_proven() {
     assert!(file.case(request).unwrap().request.is_none(), "nothing can be done with it");
     // The log has another event there: what the relay gives as its proof does not hold, and stays.
     let desk = net.desk("RO").clone();
-    let mut found = Vec::new();
     until("it is not proven", || desk.status().alarms >= 2).await;
-    for _ in 0..1_000 {
-        found = desk.evidence_of(request).await.unwrap();
+    let started = std::time::Instant::now();
+    let found = loop {
+        let found = desk.evidence_of(request).await.unwrap();
         if !found.is_empty() {
-            break;
+            break found;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
+        assert!(started.elapsed() < PATIENCE, "no evidence is kept");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    };
     assert_eq!(found.len(), 1);
     assert_eq!((found[0].code.as_str(), found[0].message), ("D-315", None));
     net.desk("RO").settle(alarm.id, pair::duty(), "asked NL".to_owned()).await.unwrap();

@@ -4,8 +4,8 @@
 use detente::codec::Log;
 use detente::tlog::{Checkpoint, Note};
 
-use super::{Hostile, until};
-use crate::net;
+use super::Hostile;
+use crate::net::{self, until};
 
 /// What is on disk of a finding: two heads that the log has signed, of these sizes.
 fn two_heads(net: &Hostile, member: &str, id: &str) -> [Checkpoint; 2] {

@@ -11,8 +11,10 @@ use detente::wire::detente::journal::v1::Event;
 use prost::Message as _;
 use wire::follow_response::Item;
 
-use super::{Hostile, until};
-use crate::net;
+use super::Hostile;
+use crate::desk_pair as pair;
+use crate::embargo::withdrawal;
+use crate::net::{self, until};
 
 /// Leaves out the records about a request, and numbers the others as if there were none.
 fn without(request: RequestId) -> impl FnMut(wire::FollowResponse) -> Vec<wire::FollowResponse> {
@@ -101,8 +103,13 @@ async fn what_is_withheld_after_its_receipt_is_proven_by_the_senders_proof() {
     assert!(alarm.what.contains(&number), "{}", alarm.what);
     let again = net.desk("RO").show_proof(proof).await.unwrap();
     assert_eq!((again.here, net.codes("RO")), (Here::Never, vec!["D-326"]), "one alarm");
-    net.desk("RO").settle(alarm.id, crate::desk_pair::duty(), "told XM".to_owned()).await.unwrap();
+    net.desk("RO").settle(alarm.id, pair::duty(), "told XM".to_owned()).await.unwrap();
     assert_eq!(net.codes("RO"), Vec::<&str>::new());
+    // Showing it once more, there is nothing to add to what was dealt with.
+    let raised = net.desk("RO").status().alarms;
+    let again = net.desk("RO").show_proof(proof).await.unwrap();
+    assert_eq!((again.here, net.codes("RO")), (Here::Never, Vec::new()));
+    assert_eq!(net.desk("RO").status().alarms, raised);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -142,7 +149,7 @@ async fn the_next_record_of_the_pair_shows_its_recipient_that_one_is_missing() {
     assert!(matches!(shows.here, Here::Came(_)), "{shows:?}");
     let stranger = net.desk("XM").show_proof(&proofs[0].proof).await.unwrap_err();
     assert!(stranger.to_string().contains("no party"), "{stranger}");
-    let bent = proofs[0].proof.replace("index ", "index 1");
+    let bent = net::edit(&proofs[0].proof, "index ", "index 1");
     assert!(net.desk("RO").show_proof(&bent).await.is_err());
 }
 
@@ -173,6 +180,37 @@ async fn a_delayed_request_alarms_its_sender_until_it_is_receipted() {
     // The recipient sees when it was recorded: that moment is in the leaf, and cannot be moved.
     let case = net.desk("RO").file().case(sent.request).cloned().unwrap();
     assert_eq!(case.submitted, recorded.map(|(_, time)| time));
+}
+
+/// Whether it is a request or not, and however many there are.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_statement_without_a_receipt_is_raised_and_the_oldest_are_shown() {
+    const ASKED: usize = 51;
+    let net = Hostile::start().await;
+    let withdrawn = net.ask_and_settle("NL", "RO").await.request;
+    net.door("RO").lie(|lies| lies.records = Some(Box::new(|_| Vec::new())));
+    let first = net.desk("NL").prepare(withdrawal(withdrawn)).await.unwrap();
+    until("it is recorded", || net.desk("NL").file().outbox_len() == 0).await;
+    net.door("XM").lie(|lies| lies.drops = true);
+    for _ in 0..ASKED {
+        net.ask("NL", "RO").await;
+        net.ask("XM", "RO").await;
+    }
+    until("all of NL is recorded", || net.desk("NL").file().outbox_len() == 0).await;
+    net.pass("NL", DAY_MS + MINUTE_MS);
+    net.pass("XM", 6 * MINUTE_MS);
+    for (member, code, statements) in [("NL", "D-325", ASKED + 1), ("XM", "D-324", ASKED)] {
+        let raised = || usize::try_from(net.desk(member).status().alarms).unwrap();
+        until("all are raised", || raised() >= statements).await;
+        assert_eq!((raised(), net.codes(member)), (statements, vec![code; 50]), "{member}");
+    }
+    // The oldest was no request. When it is settled, one that was not shown comes.
+    let ids = || net.desk("NL").alarms().into_iter().map(|alarm| alarm.id).collect::<Vec<_>>();
+    let (oldest, before) = (format!("unreceipted-{}", first.message), ids());
+    assert!(before.contains(&oldest), "{before:?}");
+    net.desk("NL").settle(oldest.clone(), pair::duty(), "by telephone".to_owned()).await.unwrap();
+    let after = ids();
+    assert!(after.len() == 50 && !after.contains(&oldest), "{after:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -47,9 +47,7 @@ use zeroize::Zeroizing;
 
 use crate::api_net::{self, MEMBERS, Net, now, opening, seed, signing};
 use crate::desk_pair as pair;
-
-/// Longer than any machine needs.
-const PATIENCE: Duration = Duration::from_secs(120);
+use crate::net::{PATIENCE, copy_tree, until};
 
 /// The network: a relay, and a desk of every member behind its door.
 pub(crate) struct Hostile {
@@ -79,7 +77,7 @@ impl Drop for Post {
 impl Hostile {
     pub(crate) async fn start() -> Self {
         let (signed, place) = (api_net::signed_genesis(), tempfile::tempdir().unwrap());
-        let relay = start_relay(&place.path().join("relay"), &signed).await;
+        let relay = Net::start_on(&place.path().join("relay"), &signed).await;
         let mut posts = BTreeMap::new();
         for member in MEMBERS {
             let post = Post::start(member, &relay, &signed, place.path()).await;
@@ -233,7 +231,7 @@ impl Hostile {
     pub(crate) async fn copy(&mut self, name: &str) -> PathBuf {
         self.relay.take().unwrap().close().await;
         let to = self.place.path().join(name);
-        copy(&self.place.path().join("relay"), &to);
+        copy_tree(&self.place.path().join("relay"), &to);
         // Whoever runs the relay gets past its own guard against old copies.
         std::fs::write(to.join("loss-accepted"), "whoever runs it").unwrap();
         to
@@ -241,7 +239,7 @@ impl Hostile {
 
     /// A relay on the store in this directory.
     pub(crate) async fn start_on(&self, store: &Path) -> Net {
-        start_relay(store, &self.signed).await
+        Net::start_on(store, &self.signed).await
     }
 
     /// Lets the relay of before stand behind the doors again.
@@ -322,33 +320,5 @@ impl Post {
             tokio::spawn(async move { drop(uplink.await) }),
         ];
         Self { desk, door, said, ahead_ms, tasks, _stop: stop }
-    }
-}
-
-async fn start_relay(store: &Path, signed: &[u8]) -> Net {
-    let clock = Arc::new(SystemClock::default());
-    Net::start_in(store, signed.to_vec(), detente::grpc::Limits::default(), clock).await
-}
-
-/// Waits until it is so.
-pub(crate) async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let waiting = async {
-        while !is_so() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("never: {what}"));
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let at = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &at);
-        } else {
-            std::fs::copy(entry.path(), &at).unwrap();
-        }
     }
 }

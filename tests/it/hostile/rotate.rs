@@ -15,10 +15,11 @@ use detente::wire::detente::directory::v1 as wire;
 use wire::follow_entries_response::Item;
 use zeroize::Zeroizing;
 
-use super::{Hostile, PATIENCE, until};
+use super::Hostile;
 use crate::api_net::{seed, seeds};
 use crate::evidence_damage::checked_by_hand;
-use crate::{audit_go, desk_pair as pair, net};
+use crate::net::{self, PATIENCE, until};
+use crate::{audit_go, desk_pair as pair};
 
 /// The keys while the traffic log's next one stands beside its own.
 fn both() -> Seeds {
@@ -231,34 +232,31 @@ async fn an_announcement_that_the_old_key_has_not_signed_changes_nothing() {
     assert_eq!((ro.file().contacts().next_leaf(), notice(&net, "RO").as_str()), (1, ""));
 }
 
-#[tokio::test]
-async fn a_key_is_made_named_in_the_configuration_and_announced_at_the_next_start() {
+#[test]
+fn a_key_is_made_named_in_the_configuration_and_announced_at_the_next_start() {
     let dev = net::Dev::new(&["NL", "RO"]);
     let directory = dev.made.directory.to_str().unwrap();
     let relay = dev.start_relay();
     let agent = dev.start_agent("NL");
     let said = net::run(&["pki", "log-key", directory, "traffic"]);
     assert!(said.contains("log-traffic-2.key") && said.contains("key detente-test/traffic+"));
-    let config = std::fs::read_to_string(&dev.made.relay_config).unwrap();
     let line = "traffic_key = \"log-traffic.key\"";
     let next = format!("{line}\nnext_traffic_key = \"log-traffic-2.key\"");
-    assert!(config.contains(line), "{config}");
-    std::fs::write(&dev.made.relay_config, config.replacen(line, &next, 1)).unwrap();
+    net::edit_file(&dev.made.relay_config, &[(line, &next)]);
     relay.kill();
     let relay = dev.start_relay();
     let socket = dev.desk_config("NL").counter.socket;
-    let socket = socket.to_str().unwrap();
-    let started = std::time::Instant::now();
-    loop {
+    let noticed = || {
         let status = std::process::Command::new(env!("CARGO_BIN_EXE_detente"))
-            .args(["desk", "status", "--json", "--socket", socket])
+            .args(["desk", "status", "--json", "--socket"])
+            .arg(&socket)
             .output()
             .unwrap();
-        if String::from_utf8_lossy(&status.stdout).contains("the traffic log has the new key") {
-            break;
-        }
-        let within = Duration::from_secs(120);
-        assert!(started.elapsed() < within, "{}\n{}", relay.tail(), agent.tail());
+        String::from_utf8_lossy(&status.stdout).contains("the traffic log has the new key")
+    };
+    let started = std::time::Instant::now();
+    while !noticed() {
+        assert!(started.elapsed() < PATIENCE, "{}\n{}", relay.tail(), agent.tail());
         std::thread::sleep(Duration::from_millis(100));
     }
 }

@@ -9,9 +9,10 @@ use detente::units::DAY_MS;
 use detente::wire::detente::directory::v1 as wire;
 use wire::follow_entries_response::Item;
 
-use super::{Hostile, until};
+use super::Hostile;
 use crate::api_net::{desk, now, signing};
 use crate::directory_relay::{next, sign};
+use crate::net::until;
 
 /// The attacker's key to open what is sealed to NL.
 fn swapped(entry: &mut Entry) {
