@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::edge::nodes_at;
 use super::{Damage, Fault};
 use crate::tlog::note::NOTE_BYTES_MAX;
-use crate::tlog::tile::{ENTRY_BYTES_MAX, Place, Resource, TILE_WIDTH};
+use crate::tlog::tile::{BUNDLE_BYTES_MAX, Place, Resource, TILE_WIDTH};
 use crate::tlog::{Note, merkle, tile};
 use crate::units::Hash;
 
@@ -21,8 +21,6 @@ const ASIDE: &str = "unfinished";
 
 /// Bytes of a full tile.
 const TILE_BYTES: usize = 32 * 256;
-/// Bytes of the largest bundle.
-const BUNDLE_BYTES_MAX: usize = 256 * (2 + ENTRY_BYTES_MAX);
 
 /// The directory of a log.
 #[derive(Debug, Clone)]

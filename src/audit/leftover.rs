@@ -9,10 +9,8 @@ use std::io::ErrorKind;
 use super::edge::nodes_at;
 use super::files::{Files, damaged};
 use super::{CHECKPOINT, Damage, Fault};
-use crate::tlog::tile::{ENTRY_BYTES_MAX, Place, Resource, TILE_WIDTH};
+use crate::tlog::tile::{BUNDLE_BYTES_MAX, Place, Resource, TILE_WIDTH};
 
-/// The largest file of a log in bytes: a bundle of the longest entries.
-const FILE_BYTES_MAX: usize = 256 * (2 + ENTRY_BYTES_MAX);
 /// Names kept of files that are no part of a log.
 const FOREIGN_MAX: usize = 20;
 
@@ -100,7 +98,7 @@ fn compare(files: &Files, name: &str, old: Resource, grown: Place) -> Result<(),
     let mut there = None;
     for place in [grown, full] {
         let name = named(place).to_string();
-        there = files.read(&name, FILE_BYTES_MAX)?.map(|bytes| (name, bytes));
+        there = files.read(&name, BUNDLE_BYTES_MAX)?.map(|bytes| (name, bytes));
         if there.is_some() {
             break;
         }
@@ -109,7 +107,7 @@ fn compare(files: &Files, name: &str, old: Resource, grown: Place) -> Result<(),
     let missing = || damaged(Damage::Missing { file: named(grown).to_string() });
     let (grown, bytes) = there.ok_or_else(missing)?;
     // A publisher removes a partial tile when it has grown.
-    let Some(part) = files.read(name, FILE_BYTES_MAX)? else { return Ok(()) };
+    let Some(part) = files.read(name, BUNDLE_BYTES_MAX)? else { return Ok(()) };
     let expected = match old {
         Resource::Tile { place, .. } => usize::from(place.width()) * 32,
         Resource::Entries(place) => entries_len(&bytes, place.width()).unwrap_or(bytes.len()),
