@@ -2,8 +2,23 @@
 
 use detente::codec::{Leaf, Log, Record};
 use detente::rules::{Event, Kind};
+use detente::units::RequestId;
 
+use crate::records::Maker;
 use crate::tables::{busy, caught_up};
+
+/// Many more records about a request, after all that there are.
+pub(crate) fn more_of(maker: &Maker, request: RequestId) -> Vec<Record> {
+    let template = maker.records.last().unwrap();
+    let record = |n| {
+        let kind = Kind::ClockStepped { step_ms: 1 };
+        let event = Event { from: None, to: None, request: Some(request), kind };
+        let index = maker.heads().traffic.size + n - 1;
+        let leaf = Leaf { log: Log::Traffic, index, opening: Some([0; 32]) };
+        Record { index: template.index.plus(n), event, leaf, ..template.clone() }
+    };
+    (1..=150).map(record).collect()
+}
 
 #[test]
 fn a_long_history_is_whole_from_any_record_on() {
@@ -12,16 +27,7 @@ fn a_long_history_is_whole_from_any_record_on() {
     let tables = caught_up(dir.path(), &maker.shelf);
     let request = maker.state.requests().next().unwrap().id;
     let mut all = tables.history(request, None, usize::MAX).unwrap();
-    let template = maker.records.last().unwrap();
-    let more: Vec<Record> = (1..=150)
-        .map(|n| {
-            let kind = Kind::ClockStepped { step_ms: 1 };
-            let event = Event { from: None, to: None, request: Some(request), kind };
-            let index = maker.heads().traffic.size + n - 1;
-            let leaf = Leaf { log: Log::Traffic, index, opening: Some([0; 32]) };
-            Record { index: template.index.plus(n), event, leaf, ..template.clone() }
-        })
-        .collect();
+    let more = more_of(&maker, request);
     for records in more.chunks(7) {
         tables.apply(records, &maker.heads()).unwrap();
     }
