@@ -4,10 +4,23 @@
 use detente::codec::{Leaf, Log, Record};
 use detente::rules::{Event, Kind};
 use detente::tables::{Fault, Options, Tables};
-use detente::units::DeskIndex;
+use detente::units::{DeskIndex, RequestId};
 
-use crate::records::{DESKS, JOURNAL, desk};
+use crate::records::{DESKS, JOURNAL, Maker, desk};
 use crate::tables::{busy, caught_up, closed_tables, in_sled};
+
+/// Many more records about a request, after all that there are.
+pub(crate) fn more_of(maker: &Maker, request: RequestId) -> Vec<Record> {
+    let template = maker.records.last().unwrap();
+    let record = |n| {
+        let kind = Kind::ClockStepped { step_ms: 1 };
+        let event = Event { from: None, to: None, request: Some(request), kind };
+        let index = maker.heads().traffic.size + n - 1;
+        let leaf = Leaf { log: Log::Traffic, index, opening: Some([0; 32]) };
+        Record { index: template.index.plus(n), event, leaf, ..template.clone() }
+    };
+    (1..=150).map(record).collect()
+}
 
 #[test]
 fn a_long_history_is_whole_from_any_record_on() {
@@ -16,16 +29,7 @@ fn a_long_history_is_whole_from_any_record_on() {
     let tables = caught_up(dir.path(), &maker.shelf);
     let request = maker.state.requests().next().unwrap().id;
     let mut all = tables.history(request, None, usize::MAX).unwrap();
-    let template = maker.records.last().unwrap();
-    let more: Vec<Record> = (1..=150)
-        .map(|n| {
-            let kind = Kind::ClockStepped { step_ms: 1 };
-            let event = Event { from: None, to: None, request: Some(request), kind };
-            let index = maker.heads().traffic.size + n - 1;
-            let leaf = Leaf { log: Log::Traffic, index, opening: Some([0; 32]) };
-            Record { index: template.index.plus(n), event, leaf, ..template.clone() }
-        })
-        .collect();
+    let more = more_of(&maker, request);
     for records in more.chunks(7) {
         tables.apply(records, &maker.heads()).unwrap();
     }
