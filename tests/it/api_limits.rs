@@ -314,11 +314,15 @@ async fn the_drain_is_bounded() {
     let net = Net::start(limits).await;
     let mut channel = net.channel("NL");
     let (body, begun) = never();
+    let request = |body: Body| {
+        http::Request::post(SUBMIT).header("content-type", "application/grpc").body(body).unwrap()
+    };
     std::future::poll_fn(|context| channel.poll_ready(context)).await.unwrap();
-    let request =
-        http::Request::post(SUBMIT).header("content-type", "application/grpc").body(body).unwrap();
-    let call = tokio::spawn(channel.call(request));
+    let call = tokio::spawn(channel.call(request(body)));
     begun.await.unwrap();
+    // What comes after it on the same connection is answered: the relay has it.
+    std::future::poll_fn(|context| channel.poll_ready(context)).await.unwrap();
+    channel.call(request(Body::empty())).await.unwrap();
     let started = Instant::now();
     tokio::time::timeout(PATIENCE, net.close()).await.expect("the drain has no end");
     assert!(started.elapsed() >= Duration::from_millis(200), "an open call was not waited for");

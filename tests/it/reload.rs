@@ -189,10 +189,6 @@ async fn a_second_signal_ends_the_relay_at_once() {
         let client = net::relay_client(&dev, "NL");
         until_up(&client, &mut relay).await;
         let mut channel = crate::bad_input_wire::channel(&dev, "NL");
-        // So that it is connected.
-        let mut health = HealthClient::new(channel.clone());
-        let unknown = health.check(HealthCheckRequest::default()).await.unwrap_err();
-        assert_eq!(unknown.code(), tonic::Code::Unimplemented);
         let (never, begun) = crate::api_limits::never();
         let request = http::Request::post("/detente.desk.v1.DeskService/Submit")
             .header("content-type", "application/grpc")
@@ -201,6 +197,10 @@ async fn a_second_signal_ends_the_relay_at_once() {
         std::future::poll_fn(|context| channel.poll_ready(context)).await.unwrap();
         let held = tokio::spawn(channel.call(request));
         begun.await.unwrap();
+        // What comes after it on the same connection is answered: the relay has it.
+        let mut health = HealthClient::new(channel);
+        let unknown = health.check(HealthCheckRequest::default()).await.unwrap_err();
+        assert_eq!(unknown.code(), tonic::Code::Unimplemented);
         relay.signal("TERM");
         tokio::time::sleep(Duration::from_millis(500)).await;
         assert!(relay.is_running(), "an open call was not waited for: {}", relay.tail());
