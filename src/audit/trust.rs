@@ -105,6 +105,12 @@ impl Trust {
         Ok(Accepted { checkpoint, witnessed, witnesses, quorum })
     }
 
+    /// True of a witness that is asked for or told of.
+    pub fn knows(&self, witness: &VerifierKey) -> bool {
+        let known = self.policies.iter().chain(&self.told);
+        known.flat_map(Policy::witnesses).any(|known| known.key == witness)
+    }
+
     /// Proves that the log of `origin` has signed a head; no witness is asked for.
     ///
     /// # Errors

@@ -1,19 +1,19 @@
-//! Whose keys are whose: the genesis, and after it the entries that nations have published, each
-//! signed with the national key of the one before; and the keys that a log has announced since.
+//! Whose keys are whose, and when: the genesis, and after it the entries that nations have
+//! published, each signed with the national key; and the keys that a log has announced since.
 //!
-//! Not for validity in time: an officer's key that has been replaced has signed what it signed.
+//! Not for entries that are not in the bundle: whether one withdrew a key before, the directory's
+//! log says.
 
 use std::collections::BTreeMap;
 
 use super::{Bundle, Fault, Record, files};
 use crate::codec;
 use crate::envelope::entry::Signed;
-use crate::envelope::genesis::{
-    Announcement, FoundingOfficer, Genesis, LogKey, PublicKey, log_key,
-};
+use crate::envelope::genesis::{Announcement, Genesis, LogKey, log_key};
 use crate::rules::event::Kind;
+use crate::rules::{Directory, entry};
 use crate::tlog::VerifierKey;
-use crate::units::{Hash, MemberId, Name};
+use crate::units::{DeskId, Timestamp};
 
 /// A key of a log.
 pub(super) struct LogsKey {
@@ -55,78 +55,49 @@ pub(super) fn announcement(record: &Record) -> Option<Announcement> {
     if let Kind::LogKeyAnnounced(new) = decoded.event.kind { Some(*new) } else { None }
 }
 
-/// A key of a desk.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Key {
-    /// Whose: "NL/cyber/jansen", or "NL/cyber" for the desk's machine.
-    pub(super) whose: String,
-    /// Its public half.
-    pub(super) key: PublicKey,
-}
-
-/// The keys that may have signed statements, by id, and the time zones of desks.
+/// The directory as the bundle shows it.
 pub(super) struct Keys {
-    national: BTreeMap<MemberId, (u64, PublicKey)>,
-    by_id: BTreeMap<Hash, Key>,
-    zones: BTreeMap<String, String>,
+    founding: Directory,
+    /// After each entry, with the moment from which on it holds, oldest first.
+    later: Vec<(Timestamp, Directory)>,
 }
 
 impl Keys {
-    /// Those of the genesis.
+    /// That of the genesis.
     pub(super) fn of(genesis: &Genesis) -> Self {
-        let mut keys =
-            Self { national: BTreeMap::new(), by_id: BTreeMap::new(), zones: BTreeMap::new() };
-        for member in &genesis.members {
-            keys.national.insert(member.id, (0, member.national_key.clone()));
-            for desk in &member.desks {
-                keys.add(member.id, &desk.name, &desk.time_zone, &desk.desk_key, &desk.officers);
-            }
-        }
-        keys
+        Self { founding: Directory::from_genesis(genesis), later: Vec::new() }
     }
 
-    /// Takes an entry that is proven to be in the directory's log.
-    pub(super) fn take(&mut self, file: &str, signed: &Signed) -> Result<(), Fault> {
-        let entry = &signed.entry;
-        let Some((version, national)) = self.national.get(&entry.member) else {
-            return Err(Fault::new(file, format!("{} is no founding member", entry.member)));
-        };
-        if entry.version <= *version {
-            return Err(Fault::new(file, "it is no later entry than the one before it"));
-        }
-        signed.verify(national).map_err(|bad| Fault::new(file, bad))?;
-        self.national.insert(entry.member, (entry.version, entry.national_key.clone()));
-        for desk in &entry.desks {
-            let zone = &desk.hours.time_zone;
-            self.add(entry.member, &desk.name, zone, &desk.desk_key, &desk.officers);
-        }
+    /// Takes an entry that is proven to be in the directory's log since `time`.
+    pub(super) fn take(
+        &mut self,
+        file: &str,
+        signed: &Signed,
+        time: Timestamp,
+    ) -> Result<(), Fault> {
+        let newest = self.newest();
+        let known = entry::follows(newest, &signed.entry)
+            .map_err(|refusal| Fault::new(file, refusal.cause()))?;
+        signed.verify(&known.national_key).map_err(|bad| Fault::new(file, bad))?;
+        let mut directory = newest.clone();
+        directory.add_entry(&signed.entry);
+        self.later.push((time, directory));
         Ok(())
     }
 
-    fn add(
-        &mut self,
-        member: MemberId,
-        desk: &Name,
-        zone: &str,
-        machine: &PublicKey,
-        officers: &[FoundingOfficer],
-    ) {
-        let desk = format!("{member}/{desk}");
-        self.zones.insert(desk.clone(), zone.to_owned());
-        let machine = Key { whose: desk.clone(), key: machine.clone() };
-        self.by_id.insert(machine.key.id(), machine);
-        for FoundingOfficer { name, key, .. } in officers {
-            let key = Key { whose: format!("{desk}/{name}"), key: key.clone() };
-            self.by_id.insert(key.key.id(), key);
-        }
+    /// The newest.
+    pub(super) fn newest(&self) -> &Directory {
+        self.later.last().map_or(&self.founding, |(_, directory)| directory)
     }
 
-    pub(super) fn get(&self, id: &Hash) -> Option<&Key> {
-        self.by_id.get(id)
+    /// The one that held at a moment.
+    pub(super) fn when(&self, at: Timestamp) -> &Directory {
+        let held = self.later.iter().take_while(|(since, _)| *since <= at).last();
+        held.map_or(&self.founding, |(_, directory)| directory)
     }
 
     /// IANA name of a desk's time zone.
-    pub(super) fn zone(&self, desk: &str) -> Option<&str> {
-        self.zones.get(desk).map(String::as_str)
+    pub(super) fn zone(&self, desk: &DeskId) -> Option<&str> {
+        self.newest().desk(desk).map(|desk| desk.time_zone.as_str())
     }
 }

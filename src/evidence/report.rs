@@ -12,6 +12,7 @@ use jiff::tz::TimeZoneDatabase;
 
 use super::verify::{BodyAtRelay, Proven, Verified};
 use super::{Disclosed, Record};
+use crate::audit::Quorum;
 use crate::envelope::{form, parse_body};
 use crate::units::Timestamp;
 
@@ -59,8 +60,10 @@ pub(super) fn html(records: &[Record], verified: &Verified) -> String {
 
 const LIMITS: &str = "<p>What is proven: that a statement was signed with the key of the officer \
     or desk named; that the relay had it on record in the order and at the time given, and, where \
-    witnesses are named, that it was there when they cosigned. What is not: that what was written \
-    is true; who sat at the keyboard; that there are no other records. Events from one desk to \
+    witnesses are named, that it was there when they cosigned; fewer than the quorum of the \
+    committee, and the relay's word is all there is. What is not: that what was written is true; \
+    who sat at the keyboard; that no entry that is missing here withdrew a key before it signed, \
+    which the directory's log tells; that there are no other records. Events from one desk to \
     another are numbered without gaps: a number that is missing here is a record about another \
     request, or one that is not shown.</p>\n";
 
@@ -86,6 +89,8 @@ fn summary(records: &[Proven]) -> String {
     line("Request", &codes(requests));
     line("Desks", &codes(desks));
     line("Records", &records.len().to_string());
+    let seen = records.iter().filter(|record| record.quorum == Quorum::Had).count();
+    line("Of them witnessed", &format!("{seen}, by the quorum of the committee in the genesis"));
     if let (Some(first), Some(last)) = (times().min(), times().max()) {
         line("From", &format!("{} UTC", utc(first)));
         line("Until", &format!("{} UTC", utc(last)));
@@ -151,18 +156,32 @@ fn what(record: &Proven) -> String {
 }
 
 fn proof(record: &Proven) -> String {
-    let Proven { origin, leaf, size, witnessed, witnesses, .. } = record;
+    let Proven { origin, leaf, size, witnessed, witnesses, quorum, named_here, .. } = record;
     let mut text = format!("leaf {leaf} of {size} in <code>{}</code>", escaped(origin));
     if *witnesses > 0 {
-        push(&mut text, format_args!("<br>cosigned by {} of {witnesses}", witnessed.len()));
+        let count = witnessed.len();
+        let enough = match quorum {
+            Quorum::Met | Quorum::Had => "the quorum of its committee",
+            Quorum::Lacked => "<b>not the quorum of its committee</b>",
+            Quorum::Unknown => "no quorum is known",
+        };
+        push(&mut text, format_args!("<br>cosigned by {count} of {witnesses}, {enough}"));
     } else {
         text.push_str("<br>signed by the log alone");
     }
-    for (name, at) in witnessed {
-        let ms = i64::try_from(*at).unwrap_or(i64::MAX).saturating_mul(1_000);
-        push(&mut text, format_args!("<br>{}: {} UTC", escaped(name), utc(Timestamp(ms))));
+    cosigned(&mut text, witnessed);
+    if !named_here.is_empty() {
+        text.push_str("<br>and by witnesses whom only <code>policy.txt</code> here names:");
+        cosigned(&mut text, named_here);
     }
     text
+}
+
+fn cosigned(text: &mut String, by: &[(String, u64)]) {
+    for (name, at) in by {
+        let ms = i64::try_from(*at).unwrap_or(i64::MAX).saturating_mul(1_000);
+        push(text, format_args!("<br>{}: {} UTC", escaped(name), utc(Timestamp(ms))));
+    }
 }
 
 /// A body that is disclosed, field by field.

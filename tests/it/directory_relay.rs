@@ -64,12 +64,12 @@ pub(crate) fn sign((entry, restricted): (Entry, Vec<u8>), by: &SigningKey) -> Si
 }
 
 /// A member's next entry, signed.
-pub(crate) fn next_signed(net: &Net, member: &str) -> Signed {
-    sign(next(net, member, |_| {}), &signing(member))
+pub(crate) fn next_signed(net: &Net, member: &str, change: impl FnOnce(&mut Entry)) -> Signed {
+    sign(next(net, member, change), &signing(member))
 }
 
 async fn publish(net: &Net, member: &str, change: impl FnOnce(&mut Entry)) -> Signed {
-    let signed = sign(next(net, member, change), &signing(member));
+    let signed = next_signed(net, member, change);
     net.client(member).publish(&signed).await.unwrap();
     signed
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use detente::envelope::entry::Entry;
 use detente::envelope::{Envelope, open_to_disclose};
 use detente::evidence::{Bundle, Disclosed, Record, parse, render, verify};
 use detente::grpc::Limits;
@@ -32,7 +33,12 @@ fn record(receipt: wire::Receipt, sent: Option<&Envelope>) -> Record {
 }
 
 /// Evidence of two questions, of which the first is disclosed, and of a nation's entry.
-async fn evidence() -> Bundle {
+pub(crate) async fn evidence() -> Bundle {
+    evidence_with(|_| {}).await
+}
+
+/// The same, of an entry that was changed in this way.
+pub(crate) async fn evidence_with(change: impl FnOnce(&mut Entry)) -> Bundle {
     let net = Net::start(Limits::default()).await;
     let (nl, ro) = (net.client("NL"), net.client("RO"));
     let (first, second) = (question("NL", "RO"), question("RO", "NL"));
@@ -41,7 +47,7 @@ async fn evidence() -> Bundle {
     }
     let mut asked = record(nl.submit(&first).await.unwrap().receipt.unwrap(), Some(&first));
     let other = record(ro.submit(&second).await.unwrap().receipt.unwrap(), Some(&second));
-    let entry = nl.publish(&next_signed(&net, "NL")).await.unwrap().receipt.unwrap();
+    let entry = nl.publish(&next_signed(&net, "NL", change)).await.unwrap().receipt.unwrap();
     let Envelope { header, wrap, ciphertext, .. } = &first;
     let (salt, body) = open_to_disclose(header, wrap, ciphertext, &opening("RO")).unwrap();
     asked.body = Some(Disclosed { salt, body: body.to_vec() });

@@ -84,7 +84,7 @@ async fn every_answer_proves_itself_and_a_repeat_proves_it_at_the_newest_head() 
     }
     assert_eq!(sizes.iter().max(), Some(&100));
 
-    let signed = next_signed(&net, "NL");
+    let signed = next_signed(&net, "NL", |_| {});
     for repeat in [false, true] {
         let recorded = client.publish(&signed).await.unwrap();
         assert_eq!(recorded.repeat, repeat);

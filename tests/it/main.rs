@@ -52,6 +52,7 @@ mod erase;
 mod evidence;
 mod hostile;
 mod evidence_damage;
+mod evidence_trust;
 mod identity_keyfile;
 mod identity_lab;
 mod identity_openssl;

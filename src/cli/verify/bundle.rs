@@ -7,8 +7,9 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::log::witnesses_document;
+use super::log::{quorum_document, quorum_words, witnesses_document};
 use super::trust::TrustArguments;
+use crate::audit::Quorum;
 use crate::cli::{Exit, Failure, Screen};
 use crate::evidence::{self, BodyAtRelay, Fault, Proven, Verified};
 use crate::units::Hash;
@@ -62,6 +63,14 @@ impl BundleCommand {
         } else {
             screen.text(&text(&verified))?;
         }
+        let alone = verified.records.iter().filter(|record| record.quorum == Quorum::Lacked);
+        match alone.count() {
+            0 => {}
+            count => screen.message(&format!(
+                "warning: of {count} records the log alone vouches so far: they lack the quorum of \
+                 their committee; ask the holder for a bundle made later"
+            )),
+        }
         if self.genesis_sha256.is_none() {
             screen.message("next: compare the hash of the genesis over another channel");
         }
@@ -88,7 +97,12 @@ fn text(verified: &Verified) -> String {
         text.push_str(&format!("    leaf {leaf} of {size} in {origin}"));
         if record.witnesses > 0 {
             let (witnessed, witnesses) = (record.witnessed.len(), record.witnesses);
-            text.push_str(&format!(", cosigned by {witnessed} of {witnesses}"));
+            let enough = quorum_words(record.quorum);
+            text.push_str(&format!(", cosigned by {witnessed} of {witnesses}{enough}"));
+        }
+        if !record.named_here.is_empty() {
+            let count = record.named_here.len();
+            text.push_str(&format!(", and by {count} whom only the bundle's policy names"));
         }
         if !record.signed_by.is_empty() {
             text.push_str(&format!("; signed by {}", record.signed_by.join(", ")));
@@ -119,6 +133,8 @@ fn document(verified: &Verified) -> Value {
             "size": record.size,
             "witnessed": witnesses_document(&record.witnessed),
             "witnesses": record.witnesses,
+            "quorum": quorum_document(record.quorum),
+            "named_by_bundle_only": witnesses_document(&record.named_here),
             "body_disclosed": record.body_disclosed,
             "body_erased": match record.body {
                 BodyAtRelay::Erased { by, reason } => json!({ "by_record": by, "reason": reason }),

@@ -163,14 +163,7 @@ pub(super) fn witnesses_text(
     if witnesses == 0 {
         return "  signed by its log; no policy asks for witnesses\n".to_owned();
     }
-    let enough = match quorum {
-        Quorum::Met => "",
-        Quorum::Had => ", which is the quorum of its committee",
-        Quorum::Lacked => {
-            ", which is not the quorum of its committee: the log alone vouches for it so far"
-        }
-        Quorum::Unknown => "; no quorum was asked for",
-    };
+    let enough = quorum_words(quorum);
     let count = witnessed.len();
     let mut text = format!("  signed by its log, cosigned by {count} of {witnesses}{enough}\n");
     for (name, at) in witnessed {
@@ -190,6 +183,18 @@ fn moment(at: u64) -> String {
 
 pub(super) fn witnesses_document(witnessed: &[(String, u64)]) -> Vec<Value> {
     witnessed.iter().map(|(name, at)| json!({ "name": name, "time": at })).collect()
+}
+
+/// The same in words, after how many there are.
+pub(super) const fn quorum_words(quorum: Quorum) -> &'static str {
+    match quorum {
+        Quorum::Met => "",
+        Quorum::Had => ", which is the quorum of its committee",
+        Quorum::Lacked => {
+            ", which is not the quorum of its committee: the log alone vouches for it so far"
+        }
+        Quorum::Unknown => "; no quorum was asked for",
+    }
 }
 
 /// Whether there are enough; null where nobody says how many that is.
