@@ -127,6 +127,31 @@ pub struct Case {
     pub(super) last_event: Option<Hash>,
 }
 
+impl Case {
+    /// A request that has become known: submitted then, unless that has yet to come.
+    pub(super) fn open(
+        number: u64,
+        asked: &Statement,
+        facts: &RequestFacts,
+        submitted: Option<Timestamp>,
+    ) -> Self {
+        Self {
+            number,
+            first: (asked.from.clone(), asked.message),
+            facts: facts.clone(),
+            from: asked.from.clone(),
+            to: asked.to.clone(),
+            submitted,
+            acknowledged: None,
+            estimated: None,
+            request: None,
+            pending: VectorSync::new_sync(),
+            entries: VectorSync::new_sync(),
+            last_event: None,
+        }
+    }
+}
+
 /// One thing that happened to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entry {

@@ -40,6 +40,8 @@ pub struct CaseFile {
     cases: RedBlackTreeMapSync<RequestId, Arc<Case>>,
     numbers: RedBlackTreeMapSync<u64, RequestId>,
     statements: RedBlackTreeMapSync<Key, Arc<Held>>,
+    /// Statements about requests that are not here, by the place of their record.
+    pub(super) early: RedBlackTreeMapSync<(RequestId, Index), Key>,
     outbox: RedBlackTreeMapSync<u64, MessageId>,
     wanted: RedBlackTreeMapSync<u64, Key>,
     updates: VectorSync<Update>,
@@ -65,6 +67,7 @@ impl CaseFile {
             cases: RedBlackTreeMapSync::new_sync(),
             numbers: RedBlackTreeMapSync::new_sync(),
             statements: RedBlackTreeMapSync::new_sync(),
+            early: RedBlackTreeMapSync::new_sync(),
             outbox: RedBlackTreeMapSync::new_sync(),
             wanted: RedBlackTreeMapSync::new_sync(),
             updates: VectorSync::new_sync(),
@@ -447,6 +450,7 @@ impl CaseFile {
             if lawful {
                 self.add_evidence(statement, time);
             }
+            self.answered_before(statement);
         }
         self.change_case(statement.request, |case| {
             drop_pending(case, statement.message);
@@ -484,35 +488,29 @@ impl CaseFile {
 
     /// Puts a statement into the history of its request, which it opens if it is one.
     fn enter(&mut self, statement: &Statement, submitted: Option<Timestamp>) {
-        let key = (statement.from.clone(), statement.message);
+        let (key, request) = ((statement.from.clone(), statement.message), statement.request);
         if let Act::Request(facts) = &statement.act
-            && !self.cases.contains_key(&statement.request)
+            && !self.cases.contains_key(&request)
         {
             let number = self.numbers.last().map_or(0, |(number, _)| number + 1);
-            let case = Case {
-                number,
-                first: key.clone(),
-                facts: facts.clone(),
-                from: statement.from.clone(),
-                to: statement.to.clone(),
-                submitted,
-                acknowledged: None,
-                estimated: None,
-                request: None,
-                pending: VectorSync::new_sync(),
-                entries: VectorSync::new_sync(),
-                last_event: None,
-            };
-            self.numbers.insert_mut(number, statement.request);
-            self.cases.insert_mut(statement.request, Arc::new(case));
+            let case = Case::open(number, statement, facts, submitted);
+            self.numbers.insert_mut(number, request);
+            self.cases.insert_mut(request, Arc::new(case));
+            self.enter_one(request, key);
+            self.enter_early(request);
+        } else if self.cases.contains_key(&request) {
+            self.enter_one(request, key);
+        } else {
+            self.early.insert_mut((request, self.next_place), key);
         }
-        self.change_case(statement.request, |case| {
-            case.entries.push_back_mut(Entry::Statement(key));
-        });
+    }
+
+    pub(super) fn enter_one(&mut self, request: RequestId, key: Key) {
+        self.change_case(request, |case| case.entries.push_back_mut(Entry::Statement(key)));
     }
 
     /// A machine's statement is evidence about another one.
-    fn add_evidence(&mut self, statement: &Statement, at: Timestamp) {
+    pub(super) fn add_evidence(&mut self, statement: &Statement, at: Timestamp) {
         if let Some((of, by)) = evidence(&statement.act) {
             // Whoever answers speaks to the one who wrote.
             self.add_move(Some(&statement.to), of, by, at);
@@ -532,7 +530,7 @@ impl CaseFile {
     }
 
     /// The relay will hand over the body of a statement now.
-    fn want(&mut self, key: &Key) {
+    pub(super) fn want(&mut self, key: &Key) {
         let number = self.next_place.0;
         let Some(held) = self.statements.get(key) else { return };
         if held.ours || held.wanted.is_some() || held.form != Form::Sealed {
@@ -584,7 +582,7 @@ impl CaseFile {
         }
     }
 
-    fn change_case(&mut self, request: RequestId, change: impl FnOnce(&mut Case)) {
+    pub(super) fn change_case(&mut self, request: RequestId, change: impl FnOnce(&mut Case)) {
         if let Some(case) = self.cases.get(&request) {
             let mut case = Case::clone(case);
             change(&mut case);

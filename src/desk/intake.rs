@@ -261,6 +261,7 @@ fn take_one(scratch: &mut Scratch, keys: &Keys, incoming: Incoming, alarms: &mut
         && let Kind::Accepted(statement) | Kind::EmbargoEnded(statement) = event.kind
         && statement.to == *scratch.file().owner()
         && !statement.act.is_machine()
+        && !scratch.file().is_answered(&statement)
     {
         prepare_machine(scratch, keys, &statement, receipt(&statement, rejected));
     }

@@ -18,11 +18,12 @@ use tokio::sync::watch;
 use super::error::{Error, OpenError};
 use super::intake::Incoming;
 use super::record::{Received, Record};
-use super::{Desk, Options, off_the_workers, store};
+use super::{CaseFile, Desk, Options, off_the_workers, store};
 use crate::codec::{self, Log};
+use crate::envelope::{Act, Statement};
 use crate::journal::{FileJournal, Journal as _};
 use crate::rules::event::Kind;
-use crate::units::{DeskIndex, Index, Timestamp};
+use crate::units::{DeskIndex, Index, RequestId, Timestamp};
 
 /// What is known of the relay's log on the present connection.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -231,6 +232,52 @@ impl Desk {
         store::note_at_start(&mut journal, &options.secret, (options.clock)(), record)?;
         // Nothing follows at once, so the record is marked as committed.
         journal.idle().map_err(|error| OpenError::Start(error.to_string()))
+    }
+}
+
+impl CaseFile {
+    /// Puts into the history of a request what was said of it before it came: the relay had lost
+    /// the request, and what we have said waits in the outbox.
+    pub(super) fn enter_early(&mut self, request: RequestId) {
+        let of_it = (request, Index(0))..=(request, Index(u64::MAX));
+        let early: Vec<_> = self.early.range(of_it).map(|(at, key)| (*at, key.clone())).collect();
+        for (at, key) in early {
+            self.early.remove_mut(&at);
+            let held = self.statement(&key);
+            let waits = held.is_some_and(|held| held.queued.is_some());
+            let message = key.1;
+            self.enter_one(request, key);
+            if waits {
+                self.change_case(request, |case| case.pending.push_back_mut(message));
+            }
+        }
+    }
+
+    /// Takes up what our machine has said of a statement before it came: the relay had lost the
+    /// statement, and our answer has reached it first, or is on its way.
+    pub(super) fn answered_before(&mut self, statement: &Statement) {
+        let key = (statement.from.clone(), statement.message);
+        for own in self.statements_of(statement.request) {
+            let (Act::Receipt { of, .. } | Act::Retrieval { of, .. }) = &own.statement.act else {
+                continue;
+            };
+            if !own.ours || own.refused.is_some() || (&own.statement.to, of) != (&key.0, &key.1) {
+                continue;
+            }
+            if matches!(own.statement.act, Act::Receipt { .. }) {
+                self.change(&key, |held| held.receipt = Some(own.statement.message));
+            }
+            if let Some((_, time)) = own.recorded {
+                self.add_evidence(&own.statement, time);
+                self.want(&key);
+            }
+        }
+    }
+
+    /// True when our machine has answered this statement, or is about to.
+    pub(super) fn is_answered(&self, statement: &Statement) -> bool {
+        let held = self.statement(&(statement.from.clone(), statement.message));
+        held.is_some_and(|held| held.receipt.is_some())
     }
 }
 

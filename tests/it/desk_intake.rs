@@ -1,10 +1,12 @@
 //! A desk does not believe its relay: what does not hold is an alarm, and never stops what does.
 
+use std::path::PathBuf;
+
 use detente::desk::{Desk, Error, Form, Local, What};
 use detente::envelope::Act;
 use detente::envelope::words::{Instrument, Rejection, Urgency};
 use detente::rules::Evidence;
-use detente::units::{DAY_MS, DeskIndex, MessageId, RequestId};
+use detente::units::{DAY_MS, DeskId, DeskIndex, MessageId, RequestId};
 use detente::wire::detente::form::v1::body::Form as Filled;
 
 use crate::desk_pair::{self as pair, HandClock, Relay, carry, nl, ro};
@@ -30,7 +32,7 @@ async fn scene() -> Scene {
     Scene { clock, nl, ro, relay, request: sent.request, _dirs: dirs }
 }
 
-fn key(request: RequestId) -> (detente::units::DeskId, MessageId) {
+fn key(request: RequestId) -> (DeskId, MessageId) {
     (nl(), MessageId(request.0))
 }
 
@@ -275,4 +277,45 @@ async fn acts_can_follow_each_other_while_the_relay_is_away() {
     carry(&scene.nl, &mut scene.relay).await;
     let case = scene.nl.file().case(scene.request).cloned().unwrap();
     assert_eq!(case.estimated, Some(by.plus_ms(DAY_MS)));
+}
+
+/// A relay that was restored without what it had: what was said goes out again, and the machine's
+/// receipt is the one that it had given.
+#[tokio::test]
+async fn a_statement_that_a_restored_relay_hands_on_again_is_receipted_once() {
+    let Scene { clock, nl: from, ro: to, mut relay, request, _dirs: dirs } = scene().await;
+    carry(&to, &mut relay).await;
+    carry(&from, &mut relay).await;
+    let receipts = |relay: &Relay| {
+        let is_receipt = |act: &Act| matches!(act, Act::Receipt { .. });
+        relay.submitted.iter().filter(|one| is_receipt(&one.statement.act)).count()
+    };
+    assert_eq!(receipts(&relay), 1);
+    let mut desks = Vec::new();
+    for (desk, name) in [(from, "nl"), (to, "ro")] {
+        let (id, dir) = (desk.file().owner().clone(), dirs.path().join(name));
+        desk.close().await;
+        let lost = relay.follow(&id, DeskIndex(0)).remove(0);
+        let options = pair::options(&id, &dir, &clock);
+        let accept = move || Desk::accept_loss(&options, lost.desk_index, lost.index);
+        tokio::task::spawn_blocking(accept).await.unwrap().unwrap();
+        desks.push((id, dir));
+    }
+    relay = Relay::new(&clock);
+    clock.pass(1_000);
+    let open = |(id, dir): &(DeskId, PathBuf)| pair::open(id, dir, &clock);
+    let [from, mut to] = [open(&desks[0]), open(&desks[1])];
+    assert!(to.file().statement(&key(request)).is_none(), "as if it had never come");
+    carry(&from, &mut relay).await;
+    for _ in 0..2 {
+        // The receipt is recorded before its statement is here again.
+        carry(&to, &mut relay).await;
+        let held = to.file().statement(&key(request)).cloned().unwrap();
+        assert!(held.transport.as_ref().unwrap().is_delivered(), "{:?}", held.transport);
+        assert!(matches!(held.form, Form::Here(_)), "its body is here: {:?}", held.form);
+        assert_eq!((receipts(&relay), to.file().outbox().count()), (1, 0));
+        to.close().await;
+        to = open(&desks[1]);
+        to.pick_up().await.unwrap();
+    }
 }
