@@ -132,7 +132,7 @@ async fn once(
         match relay.prove_growth(log, seen, head.size).await {
             Ok(proof) => break proof,
             Err(error @ Error::Stopped) => return Err(Gone(error.to_string())),
-            Err(Error::Busy) => tracing::debug!("no proof for a witness yet"),
+            Err(Error::Busy | Error::NoTables) => tracing::debug!("no proof for a witness yet"),
             Err(error) => {
                 let why = format!("the relay has no proof for it: {error}");
                 place.trouble(log, &why.clone(), why);

@@ -59,6 +59,7 @@ impl OperatorService for OperatorDoor {
             clock_in_doubt: state.clock_in_doubt(),
             logs: Log::ALL.map(|log| render_logs::standing(&self.relay, log)).into(),
             nothing_signed_because: render_logs::held(&self.relay),
+            no_tables_because: self.relay.tables_trouble().unwrap_or_default(),
             witnesses: render_logs::witnesses(&self.relay, &self.witnesses),
         }))
     }

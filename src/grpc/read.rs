@@ -126,7 +126,7 @@ pub(super) async fn bodies_of(relay: &Relay, id: RequestId) -> Result<Vec<BodyPl
 /// exist, and a late answer is better than "not found".
 async fn caught_up(relay: &Relay, at_least: Index) -> Result<(), Status> {
     let opened_at = relay.opened_at();
-    relay.wait_for_tables(opened_at).await.map_err(|error| status::relay(&error))?;
+    relay.wait_for_rows(opened_at).await.map_err(|error| status::relay(&error))?;
     if at_least == Index(0) {
         return Ok(());
     }
@@ -135,13 +135,13 @@ async fn caught_up(relay: &Relay, at_least: Index) -> Result<(), Status> {
         let why = format!("{at_least} is not on record yet; the next index is {next}");
         return Err(Trouble::Field { field: "at_least_index".to_owned(), why }.status());
     }
-    relay.wait_for_tables(at_least.plus(1)).await.map_err(|error| status::relay(&error))
+    relay.wait_for_rows(at_least.plus(1)).await.map_err(|error| status::relay(&error))
 }
 
 /// Waits until the tables have seen what is committed now.
 pub(super) async fn newest(relay: &Relay) -> Result<(), Status> {
     let next = relay.published().next_index();
-    relay.wait_for_tables(next).await.map_err(|error| status::relay(&error))
+    relay.wait_for_rows(next).await.map_err(|error| status::relay(&error))
 }
 
 /// Runs what blocks on a thread for that.

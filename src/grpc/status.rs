@@ -17,7 +17,7 @@
 //! | too large (`E-103`) | `RESOURCE_EXHAUSTED` | no |
 //! | certificate (`I-...`) | `UNAUTHENTICATED` or `PERMISSION_DENIED` | after a renewal |
 //! | busy, full, stopped, unable (`E-130` to `E-133`) | `UNAVAILABLE`, `RESOURCE_EXHAUSTED` | yes |
-//! | the logs are not signed now (`E-134`) | `UNAVAILABLE` | yes |
+//! | the logs are not signed now (`E-134`), no tables (`E-135`) | `UNAVAILABLE` | yes |
 
 use std::time::Duration;
 
@@ -47,6 +47,7 @@ pub(super) fn relay(error: &relay::Error) -> Status {
         relay::Error::TooLarge { .. } => Trouble::TooLarge,
         relay::Error::Erased => Trouble::Erased,
         relay::Error::Busy => Trouble::Busy,
+        relay::Error::NoTables => Trouble::NoTables,
         relay::Error::Full => Trouble::Full,
         relay::Error::Held(why) => Trouble::Held(why.clone()),
         relay::Error::Stopped => Trouble::Stopped,
@@ -147,6 +148,7 @@ mod tests {
             (relay::Error::BadSignature, Code::PermissionDenied, "E-106", false),
             (relay::Error::TooLarge { bytes: 9, max: 8 }, Code::ResourceExhausted, "E-103", false),
             (relay::Error::Busy, Code::Unavailable, "E-130", true),
+            (relay::Error::NoTables, Code::Unavailable, "E-135", true),
             (relay::Error::Full, Code::ResourceExhausted, "E-131", true),
             (relay::Error::Stopped, Code::Unavailable, "E-132", true),
             (relay::Error::Held("a fork".into()), Code::Unavailable, "E-134", true),

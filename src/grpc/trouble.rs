@@ -25,6 +25,7 @@
 //! | E-132 | `STOPPED` | `UNAVAILABLE` | yes |
 //! | E-133 | `FAULT` | `UNAVAILABLE` | yes |
 //! | E-134 | `SIGNING_HELD` | `UNAVAILABLE` | yes |
+//! | E-135 | `NO_TABLES` | `UNAVAILABLE` | yes |
 //!
 //! A client itself says `E-000` `TRANSPORT` when no answer came, and `E-001` `CERTIFICATE_REFUSED`
 //! when that is because the relay refused its certificate; both are tried again.
@@ -139,6 +140,8 @@ pub(super) enum Trouble {
     Fault,
     /// The relay signs no heads of its logs now, for this reason.
     Held(String),
+    /// The relay's tables cannot be kept now.
+    NoTables,
 }
 
 /// Soon: a queue drains in less.
@@ -171,7 +174,8 @@ impl Trouble {
             | Self::Full
             | Self::Stopped
             | Self::Fault
-            | Self::Held(_) => Vec::new(),
+            | Self::Held(_)
+            | Self::NoTables => Vec::new(),
         };
         Answer { code, rule, reason, cause, next, fields, precondition, retry }
     }
@@ -204,6 +208,7 @@ impl Trouble {
             Self::Stopped => (Code::Unavailable, "E-132", "STOPPED", Some(LATER)),
             Self::Fault => (Code::Unavailable, "E-133", "FAULT", Some(LATER)),
             Self::Held(_) => (Code::Unavailable, "E-134", "SIGNING_HELD", Some(LATER)),
+            Self::NoTables => (Code::Unavailable, "E-135", "NO_TABLES", Some(LATER)),
         }
     }
 
@@ -232,6 +237,10 @@ impl Trouble {
             Self::Full => "the relay's disk is full; nothing was recorded",
             Self::Stopped => "the relay has stopped taking statements",
             Self::Fault => "the relay cannot answer; its operator's log says why",
+            Self::NoTables => {
+                "the relay cannot keep its tables now, most likely as its disk is full; no record is \
+                 lost"
+            }
         };
         text.to_owned()
     }
@@ -263,6 +272,9 @@ impl Trouble {
             Self::TooManyStreams => "end a stream before opening another",
             Self::Full => "send the same call again; the relay's operator must free space",
             Self::Fault => "send the same call again; tell the relay's operator if it stays",
+            Self::NoTables => {
+                "ask again; the relay's operator must free space: detente operator status says why"
+            }
             Self::Held(_) => {
                 "nothing is lost: send the same call again; ask the relay's operator for the reason"
             }
@@ -295,6 +307,7 @@ mod tests {
             Trouble::Stopped,
             Trouble::Fault,
             Trouble::Held("a fork".into()),
+            Trouble::NoTables,
         ]
     }
 

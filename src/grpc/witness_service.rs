@@ -217,7 +217,7 @@ impl Witness {
     /// Tells the relay how far the desk has seen. Does not end before the stream does.
     async fn tell(&self) {
         while let Err(error) = self.relay.hear_witness(&self.key, &self.told).await {
-            if error == relay::Error::Busy {
+            if matches!(error, relay::Error::Busy | relay::Error::NoTables) {
                 tracing::debug!("the tables are being made anew");
             } else {
                 tracing::error!(%error, "what a witness has seen is not known here");

@@ -87,6 +87,9 @@ pub enum Error {
     /// The queue is full; try again.
     #[error("the relay is busy")]
     Busy,
+    /// The tables cannot be kept now; nothing is lost; try again.
+    #[error("the relay's tables cannot be kept now")]
+    NoTables,
     /// The disk is full; nothing was recorded; try again later.
     #[error("the relay's disk is full")]
     Full,
@@ -353,10 +356,28 @@ impl Relay {
         }
     }
 
+    /// As [`Relay::wait_for_tables`], and no longer than the tables can be kept.
+    ///
+    /// # Errors
+    /// `NoTables`, `Stopped`.
+    pub async fn wait_for_rows(&self, next: Index) -> Result<(), Error> {
+        let mut failed = self.slot.failed();
+        tokio::select! {
+            biased;
+            Ok(_) = failed.wait_for(Option::is_some) => Err(Error::NoTables),
+            reached = self.wait_for_tables(next) => reached,
+        }
+    }
+
+    /// Why there are no tables, while that is so.
+    pub fn tables_trouble(&self) -> Option<String> {
+        self.slot.failed().borrow().clone()
+    }
+
     /// The tables. Their calls block. To be let go of at once.
     ///
     /// # Errors
-    /// `Busy` while they are being made anew.
+    /// `NoTables` while they cannot be kept, or are being made anew.
     pub fn tables(&self) -> Result<Arc<Tables>, Error> {
         self.slot.tables()
     }

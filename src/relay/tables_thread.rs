@@ -60,7 +60,7 @@ impl TablesThread {
                 Ok(false) if *stopped.borrow() => break,
                 Ok(false) => self.shared.rest_tables(self.cursor(), TICK, GATHER),
                 Err(why) => {
-                    self.slot.put(None);
+                    self.slot.fail(&why);
                     if *stopped.borrow() {
                         warn!(why, "the tables failed; the next start makes them anew");
                         return;
@@ -95,7 +95,7 @@ impl TablesThread {
         let why = opened.rebuilt_because.as_deref().unwrap_or("none: they go on where they were");
         info!(cursor = %opened.tables.cursor(), rebuilt_because = why, "the tables are open again");
         self.snapshot = Index(0);
-        self.slot.put(Some(opened.tables));
+        self.slot.put(opened.tables);
         Ok(true)
     }
 

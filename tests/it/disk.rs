@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use detente::grpc::Failure;
 use detente::units::MessageId;
 use detente::wire::detente::desk::v1 as api;
 
@@ -148,7 +149,26 @@ async fn a_disk_without_a_byte_left_loses_nothing() {
             acknowledged.push((envelope, recorded));
         }
     }
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    // Who asks is told at once, and the operator why.
+    let asked = api::GetRequestStatusRequest {
+        name: format!("requests/{}", acknowledged.last().unwrap().0.statement.message),
+        at_least_index: acknowledged.last().unwrap().1.index.0,
+    };
+    let started = Instant::now();
+    loop {
+        let answer = client.desk.clone().get_request_status(asked.clone()).await;
+        if answer.is_err_and(|status| Failure::from(status).rule_code == "E-135") {
+            break;
+        }
+        assert!(started.elapsed() < net::PATIENCE, "{}", relay.tail());
+    }
+    let status = Command::new(env!("CARGO_BIN_EXE_detente"))
+        .args(["operator", "status", "--config"])
+        .arg(&dev.made.relay_config)
+        .output()
+        .unwrap();
+    let said = String::from_utf8(status.stdout).unwrap();
+    assert!(said.contains("the tables cannot be kept: "), "{said}");
     std::fs::remove_file(&ballast).unwrap();
     assert!(relay.is_running(), "{}", relay.tail());
     assert!(!relay.tail().contains("panicked"), "{}", relay.tail());

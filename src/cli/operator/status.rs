@@ -68,6 +68,10 @@ fn text(status: &api::GetRelayStatusResponse, desks: &[api::Connection], pen: Pe
         let doubt = "the wall clock jumped and is not confirmed: no deadline passes";
         text.push_str(&format!("  {}\n", pen.write(Ink::Red, doubt)));
     }
+    if !status.no_tables_because.is_empty() {
+        let why = format!("the tables cannot be kept: {}", status.no_tables_because);
+        text.push_str(&format!("  {}\n", pen.write(Ink::Red, &why)));
+    }
     if !status.nothing_signed_because.is_empty() {
         let held = format!("nothing is signed or accepted: {}", status.nothing_signed_because);
         text.push_str(&format!("  {}\n", pen.write(Ink::Red, &held)));
@@ -170,6 +174,7 @@ fn document(status: &api::GetRelayStatusResponse, desks: &[api::Connection]) -> 
         "probe_age_ms": status.probe_age_ms,
         "clock_in_doubt": status.clock_in_doubt,
         "nothing_signed_because": status.nothing_signed_because,
+        "no_tables_because": status.no_tables_because,
         "logs": status.logs.iter().map(|log| json!({
             "log": log.log,
             "size": log.size,
