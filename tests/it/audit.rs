@@ -193,6 +193,38 @@ fn files(at: &Path, name: &str) -> Vec<String> {
     found
 }
 
+/// What `detente verify` says when it refuses.
+fn refused(arguments: &[&str], exit: i32, code: &str) -> String {
+    let program = env!("CARGO_BIN_EXE_detente");
+    let output = Command::new(program).arg("verify").args(arguments).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(exit), "{said}");
+    assert!(said.contains(code), "{said}");
+    said
+}
+
+#[test]
+fn heads_of_two_sizes_accuse_nobody() {
+    let lab = Lab::new();
+    let key = log_key().public().to_string();
+    let none: [&str; 0] = [];
+    lab.keep("none", "");
+    let [head, older, proof] = [lab.log().join(CHECKPOINT), lab.path("older"), lab.path("none")];
+    let [head, older, proof] = [&head, &older, &proof].map(|path| path.to_str().unwrap());
+    for more in [&none[..], &["--proof", proof]] {
+        let said =
+            refused(&[&["fork", head, older, "--key", &key, "--json"], more].concat(), 3, "C-417");
+        let found: Value = serde_json::from_str(&said).unwrap();
+        assert_eq!(found["error"]["what"], "nothing is proven", "{said}");
+        assert!(found["error"]["next"].as_str().unwrap().starts_with("ask the log"), "{said}");
+    }
+    refused(&["fork", head, head, "--key", &key], 3, "C-417");
+    lab.keep("fork", &cosigned(OLDER, Hash([3; 32])).to_string());
+    let fork = lab.path("fork");
+    let said = net::run(&["verify", "fork", older, fork.to_str().unwrap(), "--key", &key]);
+    assert!(said.contains("two heads of 66000 leaves with different roots"), "{said}");
+}
+
 #[test]
 fn heads_are_verified_alone_and_against_older_ones() {
     let lab = Lab::new();
@@ -204,13 +236,6 @@ fn heads_are_verified_alone_and_against_older_ones() {
     assert!(text.contains("70123 leaves") && text.contains("cosigned by 3 of 3"), "{text}");
     let text = net::run(&["verify", "checkpoint", head, "--key", &key]);
     assert!(text.contains("no policy asks"), "{text}");
-    let refused = |arguments: &[&str], exit: i32, code: &str| {
-        let program = env!("CARGO_BIN_EXE_detente");
-        let output = Command::new(program).arg("verify").args(arguments).output().unwrap();
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(exit), "{said}");
-        assert!(said.contains(code), "{said}");
-    };
     // The newest head is not older than the older one.
     refused(&["checkpoint", older, "--key", &key, "--older", head], 3, "C-411");
     let root = Hash([3; 32]);
