@@ -33,6 +33,12 @@ pub enum Damage {
         /// Its name.
         file: String,
     },
+    /// In a file's place is a directory.
+    #[error("{file} is a directory and no file")]
+    NoFile {
+        /// Its name.
+        file: String,
+    },
     /// The checkpoint is no checkpoint.
     #[error("{file} is no checkpoint: {why}")]
     Unreadable {
@@ -159,8 +165,10 @@ pub enum Damage {
         first_leaf(*.leaf)
     )]
     Rewritten {
+        /// The checkpoint.
+        file: Box<str>,
         /// The older checkpoint.
-        older: String,
+        older: Box<str>,
         /// Its size.
         size: u64,
         /// Its root.
@@ -181,6 +189,7 @@ impl Damage {
     pub fn file(&self) -> &str {
         match self {
             Self::Missing { file }
+            | Self::NoFile { file }
             | Self::Unreadable { file, .. }
             | Self::Unaccepted { file, .. }
             | Self::NotOwn { file, .. }
@@ -192,7 +201,7 @@ impl Damage {
             | Self::Bundle { file, .. }
             | Self::Partial { file, .. }
             | Self::Shrunk { file, .. } => file,
-            Self::Rewritten { .. } => super::CHECKPOINT,
+            Self::Rewritten { file, .. } => file,
         }
     }
 
@@ -205,6 +214,7 @@ impl Damage {
             Self::Entry { index, .. } | Self::Bundle { index, .. } => (None, Some(*index)),
             Self::Rewritten { leaf, .. } => (None, *leaf),
             Self::Missing { .. }
+            | Self::NoFile { .. }
             | Self::Unreadable { .. }
             | Self::Unaccepted { .. }
             | Self::NotOwn { .. }
@@ -224,6 +234,7 @@ impl Damage {
             | Self::Entry { expected, found, .. }
             | Self::Rewritten { expected, found, .. } => Some((*expected, *found)),
             Self::Missing { .. }
+            | Self::NoFile { .. }
             | Self::Unreadable { .. }
             | Self::Unaccepted { .. }
             | Self::NotOwn { .. }

@@ -92,7 +92,7 @@ impl Files {
     /// The newest head.
     ///
     /// # Errors
-    /// [`Damage::Missing`], [`Damage::Unreadable`], or the system's.
+    /// [`Damage::Missing`], [`Damage::NoFile`], [`Damage::Unreadable`], or the system's.
     pub fn checkpoint(&self) -> Result<Note, Fault> {
         read_note(&self.path(CHECKPOINT), CHECKPOINT)
     }
@@ -101,8 +101,8 @@ impl Files {
     /// files here; none where there was none. A partial one that is gone is cut from a wider one.
     ///
     /// # Errors
-    /// [`Damage::Missing`] or [`Damage::Length`] when a file of the tree is not as it should be, or
-    /// the system's.
+    /// [`Damage::Missing`], [`Damage::NoFile`] or [`Damage::Length`] when a file of the tree is not
+    /// as it should be, or the system's.
     pub fn part(&self, resource: Resource, size: u64) -> Result<Option<Vec<u8>>, Fault> {
         let (place, nodes) = match resource {
             Resource::Tile { level, place } => (place, nodes_at(level, size)),
@@ -170,10 +170,9 @@ impl Files {
         Err(damaged(Damage::Missing { file: name }))
     }
 
-    /// A file's bytes, one more than `max` at most; none where there is no such file.
+    /// A file's bytes; see [`read_bounded`].
     pub(super) fn read(&self, name: &str, max: usize) -> Result<Option<Vec<u8>>, Fault> {
-        read_bounded(&self.path(name), max)
-            .map_err(|why| Fault::Unable { file: name.to_owned(), why })
+        read_bounded(&self.path(name), name, max)
     }
 }
 
@@ -239,23 +238,31 @@ fn split_entry(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 /// Reads a head from a file that messages call `name`.
 pub(super) fn read_note(path: &Path, name: &str) -> Result<Note, Fault> {
     let file = || name.to_owned();
-    let unable = |why| Fault::Unable { file: file(), why };
-    let bytes = read_bounded(path, NOTE_BYTES_MAX).map_err(unable)?;
+    let bytes = read_bounded(path, name, NOTE_BYTES_MAX)?;
     let bytes = bytes.ok_or_else(|| damaged(Damage::Missing { file: file() }))?;
     let wrong = |why: String| damaged(Damage::Unreadable { file: file(), why });
     let text = String::from_utf8(bytes).map_err(|_| wrong("it is not text".to_owned()))?;
     text.parse().map_err(|bad: crate::units::Unreadable| wrong(bad.to_string()))
 }
 
-fn read_bounded(path: &Path, max: usize) -> io::Result<Option<Vec<u8>>> {
+/// A file's bytes, one more than `max` at most; none where there is no such file.
+fn read_bounded(path: &Path, name: &str, max: usize) -> Result<Option<Vec<u8>>, Fault> {
+    let wrong = |why: io::Error| {
+        let file = name.to_owned();
+        if why.kind() == ErrorKind::IsADirectory {
+            damaged(Damage::NoFile { file })
+        } else {
+            Fault::Unable { file, why }
+        }
+    };
     let file = match fs::File::open(path) {
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             return Ok(None);
         }
-        other => other?,
+        other => other.map_err(wrong)?,
     };
     let mut bytes = Vec::with_capacity(max.min(TILE_BYTES * 2) + 1);
-    file.take(max as u64 + 1).read_to_end(&mut bytes)?;
+    file.take(max as u64 + 1).read_to_end(&mut bytes).map_err(wrong)?;
     Ok(Some(bytes))
 }
 

@@ -55,7 +55,7 @@ pub fn check_older(
     trust: &Trust,
     older: &Older,
 ) -> Result<(), Fault> {
-    let old = check_heads(checkpoint, trust, older)?;
+    let old = check_heads((CHECKPOINT, checkpoint), trust, older)?;
     let size = old.size();
     let tiles = Tiles { files, size: checkpoint.size() };
     let found = proof::root(&tiles, size)?;
@@ -64,17 +64,17 @@ pub fn check_older(
     }
     let kept = older.files.as_ref().map(|files| Tiles { files, size });
     let leaf = kept.and_then(|kept| first_difference(&tiles, &kept, size).ok().flatten());
-    let (older, expected) = (older.name.clone(), old.root());
-    Err(damaged(Damage::Rewritten { older, size, expected, found, leaf }))
+    let (file, older, expected) = (CHECKPOINT.into(), older.name.as_str().into(), old.root());
+    Err(damaged(Damage::Rewritten { file, older, size, expected, found, leaf }))
 }
 
 /// What two heads alone can show: both signed by the log, the older no larger, and of the same root
-/// when they are of one size.
+/// when they are of one size. `name` is what messages call the newer one.
 ///
 /// # Errors
 /// As [`check_older`].
 pub fn check_heads(
-    checkpoint: &Checkpoint,
+    (name, checkpoint): (&str, &Checkpoint),
     trust: &Trust,
     older: &Older,
 ) -> Result<Checkpoint, Fault> {
@@ -86,13 +86,13 @@ pub fn check_heads(
     signed.map_err(|why| damaged(Damage::NotOwn { file: file(), why }))?;
     let (size, older_size) = (checkpoint.size(), old.size());
     if older_size > size {
-        let (file, older) = (CHECKPOINT.to_owned(), file());
+        let (file, older) = (name.to_owned(), file());
         return Err(damaged(Damage::Shrunk { file, size, older, older_size }));
     }
     let (expected, found) = (old.root(), checkpoint.root());
     if older_size == size && expected != found && older.files.is_none() {
-        let (older, leaf) = (file(), None);
-        return Err(damaged(Damage::Rewritten { older, size, expected, found, leaf }));
+        let (file, older, leaf) = (name.into(), file().into(), None);
+        return Err(damaged(Damage::Rewritten { file, older, size, expected, found, leaf }));
     }
     Ok(old)
 }

@@ -5,6 +5,11 @@
 //! store that may be an older copy is held until the quorum of the policy's witnesses has said how
 //! far it has seen, and all of that is here. What a witness says against this store counts only
 //! with the log's own signature under it: no desk can stop the relay by words alone.
+//!
+//! Once a loss is accepted, witnesses that have seen what is lost go on showing it, and are not
+//! believed. A witness that has agreed with the log since cannot have seen it: what that one then
+//! shows is missing was signed later, and counts as before. Only heads of no more leaves than those
+//! that were known to be lost are never believed again, lest a desk could stop the relay by them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -13,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tracing::{error, info, warn};
 
-use super::incarnation::{Found, Incarnation};
+use super::incarnation::{Found, Incarnation, Loss};
 use super::signers::{Holder, Signers};
 use super::{Error, Relay};
 use crate::codec::{Head, Log};
@@ -32,8 +37,8 @@ pub(super) struct Guard {
 struct State {
     /// It may be an older copy: nothing is signed until the quorum has spoken.
     is_doubted: bool,
-    /// Records that are lost have been given up: witnesses that have seen them are not believed.
-    given_up: bool,
+    /// What it lacks; as it is in the incarnation's file, unless it is doubted.
+    loss: Loss,
     /// A witness has shown that this store lacks what was signed.
     is_contradicted: bool,
     /// Witnesses of the policy whose newest head is here, log by log.
@@ -68,23 +73,24 @@ impl Guard {
         (signers, policy): (&Signers, &Policy),
     ) -> io::Result<Arc<Self>> {
         let incarnation = Incarnation::new(store, journal);
+        let (found, Loss { given_up, lost, since }) = incarnation.look()?;
         let mut state = State::default();
-        let found = incarnation.look()?;
         if let Some(words) = incarnation.accepted()? {
             error!(words, "the operator accepts that records of the logs are lost");
-            incarnation.write(Some(&words))?;
+            state.loss = Loss { given_up: Some(words), lost, since: BTreeSet::new() };
+            incarnation.write(&state.loss)?;
             incarnation.take_acceptance()?;
-            state.given_up = true;
         } else {
             match found {
-                Found::Same(given_up) => state.given_up = given_up.is_some(),
-                Found::Other(_) if is_new => incarnation.write(None)?,
+                Found::Same => state.loss = Loss { given_up, lost, since },
+                Found::Other(_) if is_new => incarnation.write(&state.loss)?,
                 Found::Other(why) if policy.is_quorum(&BTreeSet::new()) => {
                     warn!(why, "the store may be an older copy, and no witness can tell");
-                    incarnation.write(None)?;
+                    incarnation.write(&state.loss)?;
                 }
                 Found::Other(why) => {
                     state.is_doubted = true;
+                    state.loss.lost = lost;
                     let why = format!(
                         "the store may be older than what was signed over it ({why}): it waits \
                          until the quorum of witnesses has connected and said how far it has seen"
@@ -96,31 +102,56 @@ impl Guard {
         Ok(Arc::new(Self { incarnation, state: Mutex::new(state) }))
     }
 
-    /// A witness of the policy has seen only what is here. True when the quorum has said so and the
-    /// keys may be released.
-    fn agrees(&self, log: Log, witness: &str, policy: &Policy) -> bool {
+    /// A witness has seen only what is here; `name` is its name in the policy. True when the quorum
+    /// has said so and the keys may be released. Blocks.
+    fn agrees(
+        &self,
+        log: Log,
+        (witness, name): (&VerifierKey, Option<&str>),
+        policy: &Policy,
+    ) -> io::Result<bool> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.agreed.entry(log).or_default().insert(witness.to_owned());
+        let State { is_doubted, loss, is_contradicted, agreed } = &mut *state;
+        let since = (log, witness.to_string());
+        if loss.given_up.is_some() && !loss.since.contains(&since) {
+            loss.since.insert(since.clone());
+            if let Err(error) = self.incarnation.write(loss) {
+                loss.since.remove(&since);
+                return Err(error);
+            }
+        }
+        let Some(name) = name else { return Ok(false) };
+        agreed.entry(log).or_default().insert(name.to_owned());
         let has_quorum = |log: &Log| {
-            let names = state.agreed.get(log);
+            let names = agreed.get(log);
             names.is_some_and(|names| policy.is_quorum(&names.iter().map(String::as_str).collect()))
         };
-        let is_cleared =
-            state.is_doubted && !state.is_contradicted && Log::ALL.iter().all(has_quorum);
+        let is_cleared = *is_doubted && !*is_contradicted && Log::ALL.iter().all(has_quorum);
         if is_cleared {
-            state.is_doubted = false;
+            self.incarnation.write(&Loss::default())?;
+            (*is_doubted, *loss) = (false, Loss::default());
         }
-        is_cleared
+        Ok(is_cleared)
     }
 
-    /// A witness has shown that something is missing. True when that is to stop the signing.
-    fn contradicts(&self) -> bool {
+    /// A witness has shown that the store lacks a head of `size` leaves. True when that is to stop
+    /// the signing. Blocks.
+    fn contradicts(&self, log: Log, witness: &VerifierKey, size: u64) -> io::Result<bool> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.given_up {
-            return false;
+        let State { loss, is_contradicted, .. } = &mut *state;
+        let is_past = loss.lost.get(&log).is_none_or(|lost| size > *lost);
+        let has_agreed = loss.since.contains(&(log, witness.to_string()));
+        if loss.given_up.is_some() && !(has_agreed && is_past) {
+            return Ok(false);
         }
-        state.is_contradicted = true;
-        true
+        *is_contradicted = true;
+        (loss.given_up, loss.since) = (None, BTreeSet::new());
+        if is_past {
+            loss.lost.insert(log, size);
+        }
+        // Also again, where the disk has refused it before.
+        self.incarnation.write(loss)?;
+        Ok(true)
     }
 }
 
@@ -138,32 +169,32 @@ impl Relay {
         let (Some(guard), Some(signers)) = (self.guard.clone(), self.signers.clone()) else {
             return Ok(());
         };
-        let policy = self.heads().policy();
-        let name = policy.witnesses().find(|known| known.key == witness).map(|known| known.name);
-        for (log, told) in told {
-            let judged = self.judge_told(*log, told.clone()).await?;
+        for (&log, told) in told {
+            let judged = self.judge_told(log, told.clone()).await?;
+            let (posted, key) = (Arc::clone(&guard), witness.clone());
             let witness = witness.name().as_str();
-            match (judged, name) {
-                (Judged::Here, Some(name)) => {
-                    if guard.agrees(*log, name, policy) {
-                        let incarnation = guard.incarnation.clone();
-                        self.off_the_workers(move |_| {
-                            incarnation.write(None).map_err(Error::fault)
-                        })
-                        .await?;
+            match judged {
+                Judged::Here => {
+                    let cleared = self.off_the_workers(move |relay| {
+                        let policy = relay.heads().policy();
+                        let mut known = policy.witnesses().filter(|known| *known.key == key);
+                        let name = known.next().map(|known| known.name);
+                        posted.agrees(log, (&key, name), policy).map_err(Error::fault)
+                    });
+                    if cleared.await? {
                         info!("the quorum of witnesses has seen nothing that is not here");
                         signers.release(Holder::Guard);
                     }
                 }
-                (Judged::Here, None) => {}
-                (Judged::Unproven(why), _) => {
+                Judged::Unproven(why) => {
                     warn!(witness, why, "a witness says what it does not prove");
                 }
-                (Judged::NotHere(why), _) => {
-                    if guard.contradicts() {
-                        let incarnation = guard.incarnation.clone();
-                        self.off_the_workers(move |_| incarnation.forget().map_err(Error::fault))
-                            .await?;
+                Judged::NotHere(why) => {
+                    let size = told.head.size;
+                    let stops = self.off_the_workers(move |_| {
+                        posted.contradicts(log, &key, size).map_err(Error::fault)
+                    });
+                    if stops.await? {
                         let file = guard.incarnation.acceptance();
                         let why = format!(
                             "the witness {witness} has cosigned {why}: this store lacks what was \

@@ -13,11 +13,15 @@
 //! file the inode of this file
 //! segment the inode of the journal's first segment
 //! given-up who accepts that records are lost, and why; only where somebody did
+//! lost LOG SIZE: the most leaves that a head had by which a witness has stopped the signing
+//! since LOG KEY: a witness that has agreed with this log since the loss was accepted
 //! ```
 //!
 //! A copy has other inodes. `loss-accepted` beside it is written by the operator: who accepts the
-//! loss, and why. It is read at the start, and becomes the line `given-up`.
+//! loss, and why. It is read at the start, and becomes the line `given-up`. With `lost` alone the
+//! store lacks what nobody has given up.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
@@ -26,6 +30,7 @@ use std::path::{Path, PathBuf};
 use data_encoding::HEXLOWER;
 
 use crate::backup::{ACCEPTANCE_FILE, INCARNATION_FILE};
+use crate::codec::Log;
 use crate::units::JournalId;
 
 /// The first line.
@@ -43,10 +48,28 @@ pub(super) struct Incarnation {
 /// What the file says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Found {
-    /// It is the store that ran last; records that somebody has given up are named.
-    Same(Option<String>),
+    /// It is the store that ran last.
+    Same,
     /// It may be another one, for this reason.
     Other(String),
+}
+
+/// What this store lacks of what was signed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Loss {
+    /// Who accepts it, and why; none where nobody has.
+    pub(super) given_up: Option<String>,
+    /// The most leaves that a head had by which a witness has stopped the signing.
+    pub(super) lost: BTreeMap<Log, u64>,
+    /// The keys of witnesses that have agreed with a log since the loss was accepted.
+    pub(super) since: BTreeSet<(Log, String)>,
+}
+
+impl Loss {
+    /// A witness has shown that something is not here, and nobody has accepted that.
+    fn is_lacking(&self) -> bool {
+        self.given_up.is_none() && !self.lost.is_empty()
+    }
 }
 
 impl Incarnation {
@@ -59,36 +82,52 @@ impl Incarnation {
         self.store.join(ACCEPTANCE_FILE)
     }
 
-    /// Looks whether this is the store that ran last.
-    pub(super) fn look(&self) -> io::Result<Found> {
+    /// Looks whether this is the store that ran last, and what it lacks.
+    pub(super) fn look(&self) -> io::Result<(Found, Loss)> {
         let path = self.store.join(INCARNATION_FILE);
+        let other = |why: &str, loss| Ok((Found::Other(why.to_owned()), loss));
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok(Found::Other("it has no incarnation file".to_owned()));
+                return other("it has no incarnation file", Loss::default());
             }
             Err(error) => return Err(error),
         };
-        let line = |name: &str| {
-            let found = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-            found.unwrap_or_default().to_owned()
+        let lines = |name: &'static str| {
+            text.lines().filter_map(move |line| line.strip_prefix(name)?.strip_prefix(' '))
         };
-        let inode = fs::metadata(&path)?.ino().to_string();
-        let other = |why: &str| Ok(Found::Other(why.to_owned()));
+        let line = |name| lines(name).next().unwrap_or_default().to_owned();
         if text.lines().next() != Some(FORM) {
-            return other("its incarnation file cannot be read");
+            return other("its incarnation file cannot be read", Loss::default());
         }
         if line("journal") != self.journal.to_string() {
-            return other("its incarnation file is of another journal");
+            return other("its incarnation file is of another journal", Loss::default());
         }
+        let of_logs = |name| {
+            lines(name).filter_map(|line| {
+                let (log, value) = line.split_once(' ')?;
+                Some((Log::ALL.into_iter().find(|known| known.as_str() == log)?, value))
+            })
+        };
+        let loss = Loss {
+            given_up: Some(line("given-up")).filter(|words| !words.is_empty()),
+            lost: of_logs("lost")
+                .filter_map(|(log, size)| Some((log, size.parse().ok()?)))
+                .collect(),
+            since: of_logs("since").map(|(log, key)| (log, key.to_owned())).collect(),
+        };
+        let inode = fs::metadata(&path)?.ino().to_string();
         if line("file") != inode || line("segment") != self.segment()? {
-            return other("it was copied");
+            return other("it was copied", loss);
         }
-        Ok(Found::Same(Some(line("given-up")).filter(|words| !words.is_empty())))
+        if loss.is_lacking() {
+            return other("a witness has seen more", loss);
+        }
+        Ok((Found::Same, loss))
     }
 
-    /// Says that this is the store that runs now. Durable when it answers.
-    pub(super) fn write(&self, given_up: Option<&str>) -> io::Result<()> {
+    /// Says that this is the store that runs now, and what it lacks. Durable when it answers.
+    pub(super) fn write(&self, loss: &Loss) -> io::Result<()> {
         let (path, aside) =
             (self.store.join(INCARNATION_FILE), self.store.join(format!("{INCARNATION_FILE}.new")));
         let mut options = File::options();
@@ -100,22 +139,20 @@ impl Incarnation {
         let (id, journal) = (HEXLOWER.encode(&id), self.journal);
         let mut text =
             format!("{FORM}\nid {id}\njournal {journal}\nfile {inode}\nsegment {segment}\n");
-        if let Some(words) = given_up {
+        if let Some(words) = &loss.given_up {
             text.push_str(&format!("given-up {words}\n"));
+        }
+        for (log, size) in &loss.lost {
+            text.push_str(&format!("lost {} {size}\n", log.as_str()));
+        }
+        for (log, key) in &loss.since {
+            text.push_str(&format!("since {} {key}\n", log.as_str()));
         }
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         // A rename keeps the inode.
         fs::rename(&aside, &path)?;
         self.sync()
-    }
-
-    /// The next start is not a plain one. Durable when it answers.
-    pub(super) fn forget(&self) -> io::Result<()> {
-        match fs::remove_file(self.store.join(INCARNATION_FILE)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            Ok(()) | Err(_) => self.sync(),
-        }
     }
 
     /// The words in which the operator has accepted a loss, on one line; none when there are none.

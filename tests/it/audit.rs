@@ -193,6 +193,55 @@ fn files(at: &Path, name: &str) -> Vec<String> {
     found
 }
 
+/// What `detente verify` says when it refuses.
+fn refused(arguments: &[&str], exit: i32, code: &str) -> String {
+    let program = env!("CARGO_BIN_EXE_detente");
+    let output = Command::new(program).arg("verify").args(arguments).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(exit), "{said}");
+    assert!(said.contains(code), "{said}");
+    said
+}
+
+#[test]
+fn heads_of_two_sizes_accuse_nobody() {
+    let lab = Lab::new();
+    let key = log_key().public().to_string();
+    let none: [&str; 0] = [];
+    lab.keep("none", "");
+    let [head, older, proof] = [lab.log().join(CHECKPOINT), lab.path("older"), lab.path("none")];
+    let [head, older, proof] = [&head, &older, &proof].map(|path| path.to_str().unwrap());
+    for more in [&none[..], &["--proof", proof]] {
+        let said =
+            refused(&[&["fork", head, older, "--key", &key, "--json"], more].concat(), 3, "C-417");
+        let found: Value = serde_json::from_str(&said).unwrap();
+        assert_eq!(found["error"]["what"], "nothing is proven", "{said}");
+        assert!(found["error"]["next"].as_str().unwrap().starts_with("ask the log"), "{said}");
+    }
+    refused(&["fork", head, head, "--key", &key], 3, "C-417");
+    lab.keep("fork", &cosigned(OLDER, Hash([3; 32])).to_string());
+    let fork = lab.path("fork");
+    let said = net::run(&["verify", "fork", older, fork.to_str().unwrap(), "--key", &key]);
+    assert!(said.contains("two heads of 66000 leaves with different roots"), "{said}");
+}
+
+#[test]
+fn what_is_no_file_is_damaged_and_what_is_no_log_is_none() {
+    let lab = Lab::new();
+    let policy = lab.path("policy");
+    let log = lab.log();
+    let [policy, log] = [&policy, &log].map(|path| path.to_str().unwrap());
+    let tile = lab.log().join("tile/0/137");
+    std::fs::remove_file(&tile).unwrap();
+    std::fs::create_dir(&tile).unwrap();
+    let said = refused(&["log", log, "--policy", policy], 3, "C-410");
+    assert!(said.contains("tile/0/137 is a directory"), "{said}");
+    for (nowhere, why) in [("/nowhere/log", "No such file"), (policy, "no directory")] {
+        let said = refused(&["log", nowhere, "--policy", policy], 1, "C-412");
+        assert!(said.contains(&format!("{nowhere}: ")) && said.contains(why), "{said}");
+    }
+}
+
 #[test]
 fn heads_are_verified_alone_and_against_older_ones() {
     let lab = Lab::new();
@@ -204,20 +253,19 @@ fn heads_are_verified_alone_and_against_older_ones() {
     assert!(text.contains("70123 leaves") && text.contains("cosigned by 3 of 3"), "{text}");
     let text = net::run(&["verify", "checkpoint", head, "--key", &key]);
     assert!(text.contains("no policy asks"), "{text}");
-    let refused = |arguments: &[&str], exit: i32, code: &str| {
-        let program = env!("CARGO_BIN_EXE_detente");
-        let output = Command::new(program).arg("verify").args(arguments).output().unwrap();
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(exit), "{said}");
-        assert!(said.contains(code), "{said}");
-    };
-    // The newest head is not older than the older one.
-    refused(&["checkpoint", older, "--key", &key, "--older", head], 3, "C-411");
+    // The newest head is not older than the older one, which is no contradiction.
+    let said = refused(&["checkpoint", older, "--key", &key, "--older", head], 3, "C-418");
+    assert!(said.contains(&format!("{older} has 66000 leaves where {head} has 70123")), "{said}");
+    assert!(said.contains("get the newest") && !said.contains("contradicts"), "{said}");
     let root = Hash([3; 32]);
     lab.keep("fork", &cosigned(OLDER, root).to_string());
     let fork = lab.path("fork");
     let fork = fork.to_str().unwrap();
-    refused(&["checkpoint", older, "--key", &key, "--older", fork], 3, "C-411");
+    let said =
+        refused(&["checkpoint", older, "--key", &key, "--older", fork, "--json"], 3, "C-411");
+    let found: Value = serde_json::from_str(&said).unwrap();
+    let file = serde_json::json!({ "field": "file", "why": older });
+    assert!(found["error"]["fields"].as_array().unwrap().contains(&file), "{said}");
     refused(&["checkpoint", head], 2, "C-209");
     refused(&["checkpoint", head, "--policy", head], 2, "C-413");
     refused(&["checkpoint", policy, "--policy", policy], 3, "C-410");

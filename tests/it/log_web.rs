@@ -378,7 +378,7 @@ async fn a_log_is_verified_by_its_address() {
     // Another network's relay is nobody; nor is one under an authority that is not its own.
     let other = Dev::new(&["NL", "RO"]);
     let (code, found) = verify(&traffic, &["--genesis", other.made.genesis.to_str().unwrap()]);
-    assert_eq!((code, &found["error"]["code"]), (1, &"C-416".into()), "{found}");
+    assert_eq!((code, &found["error"]["code"]), (1, &"C-419".into()), "{found}");
     let (code, found) = verify(&format!("{base}/nothing"), &genesis);
     assert_eq!((code, &found["error"]["code"]), (3, &"C-410".into()), "{found}");
     assert!(found.to_string().contains("checkpoint is missing"), "{found}");
@@ -391,7 +391,7 @@ async fn a_log_is_verified_by_its_address() {
     let older = longer.join(CHECKPOINT);
     let back = [&kept[..], &["--older", older.to_str().unwrap()]].concat();
     let (code, found) = verify(&traffic, &back);
-    assert_eq!((code, &found["error"]["code"]), (3, &"C-411".into()), "{found}");
+    assert_eq!((code, &found["error"]["code"]), (3, &"C-418".into()), "{found}");
     assert_eq!(fs::read(keep.join(CHECKPOINT)).unwrap(), before);
 }
 

@@ -1,6 +1,8 @@
 //! A relay on an older copy of its store signs nothing before its witnesses have said how far they
 //! have seen, and nothing at all when they have seen more.
 
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use detente::codec::Log;
@@ -12,7 +14,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 
 use crate::api_net::{self as api, MEMBERS, Net, question, signed_genesis};
-use crate::net::{PATIENCE, copy_tree};
+use crate::net::{PATIENCE, copy_tree, until};
 use crate::witness_relay::publish;
 
 /// A witness's connection; what it is asked is not answered.
@@ -179,5 +181,92 @@ async fn a_witness_that_proves_it_has_seen_more_stops_the_signing_at_any_time() 
     net.close().await;
     let net = Net::start_on(&older, &signed).await;
     assert!(held(&net.relay).is_some(), "also after a restart");
+    net.close().await;
+}
+
+/// Makes a copy of a store what an old image of its whole disk would be: with the inodes that its
+/// incarnation names.
+fn as_image(store: &Path) {
+    let file = store.join("incarnation");
+    let mut segments: Vec<_> = std::fs::read_dir(store.join("journal"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|found| found == "seg"))
+        .collect();
+    segments.sort();
+    let inode = |path: &Path| std::fs::metadata(path).unwrap().ino();
+    let text = std::fs::read_to_string(&file).unwrap();
+    let line = |line: &str| match line.split_once(' ') {
+        Some(("file", _)) => format!("file {}\n", inode(&file)),
+        Some(("segment", _)) => format!("segment {}\n", inode(&segments[0])),
+        _ => format!("{line}\n"),
+    };
+    let text: String = text.lines().map(line).collect();
+    std::fs::write(&file, text).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_accepted_loss_covers_what_was_lost_and_no_later_one() {
+    let (place, signed) = (tempfile::tempdir().unwrap(), signed_genesis());
+    let at = |name: &str| place.path().join(name);
+    let (store, older, image) = (at("relay"), at("older"), at("image"));
+    std::fs::create_dir(&store).unwrap();
+    let net = Net::start_on(&store, &signed).await;
+    say(&net).await;
+    net.close().await;
+    copy_tree(&store, &older);
+    let net = Net::start_on(&store, &signed).await;
+    say(&net).await;
+    let lost = [say(&net).await];
+    net.close().await;
+    let lacks = |why: Option<&str>| why.is_some_and(|why| why.contains("lacks what was signed"));
+    let accept = |store: &Path| std::fs::write(store.join("loss-accepted"), "after the fire");
+    let net = Net::start_on(&older, &signed).await;
+    let connected = tell(&net, "NL", &lost, true).await;
+    until_held(&net.relay, lacks).await;
+    drop(connected);
+    net.close().await;
+
+    // It goes on without what was lost, longer than it was; the Romanian desk cosigns that.
+    accept(&older).unwrap();
+    let net = Net::start_on(&older, &signed).await;
+    let none: [Arc<PublicHead>; 0] = [];
+    let connected = [tell(&net, "NL", &lost, true).await, tell(&net, "RO", &none, true).await];
+    let kept = || std::fs::read_to_string(older.join("incarnation")).unwrap();
+    until("its agreement is kept", || kept().contains("\nsince traffic ")).await;
+    assert!(kept().contains("\nlost traffic 3\n"), "{}", kept());
+    say(&net).await;
+    say(&net).await;
+    say(&net).await;
+    drop(connected);
+    net.close().await;
+    copy_tree(&older, &image);
+    let net = Net::start_on(&older, &signed).await;
+    let later = [say(&net).await];
+    net.close().await;
+    as_image(&image);
+
+    let net = Net::start_on(&image, &signed).await;
+    assert_eq!(held(&net.relay), None, "nothing tells it from the store that ran last");
+    let mut connected = vec![tell(&net, "NL", &lost, true).await];
+    connected.push(tell(&net, "RO", &lost, true).await);
+    say(&net).await;
+    assert_eq!(held(&net.relay), None, "what was given up stops nothing");
+    connected.push(tell(&net, "RO", &later, true).await);
+    until_held(&net.relay, lacks).await;
+    let why = held(&net.relay).unwrap();
+    assert!(why.contains("a head of 5 leaves"), "{why}");
+    drop(connected);
+    net.close().await;
+    let net = Net::start_on(&image, &signed).await;
+    assert!(held(&net.relay).is_some(), "also after a restart");
+    net.close().await;
+    // The second loss is accepted by itself.
+    accept(&image).unwrap();
+    let net = Net::start_on(&image, &signed).await;
+    let connected = [tell(&net, "RO", &later, true).await, tell(&net, "NL", &lost, true).await];
+    say(&net).await;
+    assert_eq!(held(&net.relay), None);
+    drop(connected);
     net.close().await;
 }

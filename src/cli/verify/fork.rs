@@ -19,8 +19,9 @@ use crate::units::Hash;
 ///
 /// A desk that finds a fork keeps both heads in evidence/ of its directory, as ID.first, ID.second
 /// and ID.proof. Two heads of one size with different roots prove the fork to anybody. Of two sizes
-/// they do not by themselves: the log then owes a proof that one is the beginning of the other, and
-/// what it gave instead is looked at with --proof. Exit code 3 when nothing is proven.
+/// they do not: the log owes a proof that one is the beginning of the other, and --proof says
+/// whether what was given is one. If not, that proves nothing, for nobody has signed it: ask again,
+/// or let `detente verify log --older` look at the leaves. Exit code 3 when nothing is proven.
 #[derive(Debug, Args)]
 #[command(before_help = "Example:
   detente verify fork evidence/ID.first evidence/ID.second --genesis genesis.bin")]
@@ -33,7 +34,7 @@ pub(super) struct ForkCommand {
     second: PathBuf,
     #[command(flatten)]
     trust: TrustArguments,
-    /// What was given as a proof that one is the beginning of the other.
+    /// What was given as a proof that one is the beginning of the other: is it one.
     #[arg(long, value_name = "FILE")]
     proof: Option<PathBuf>,
 }
@@ -42,11 +43,16 @@ pub(super) struct ForkCommand {
 enum Proves {
     /// The log has forked.
     Fork,
-    /// What was given as a proof is none.
-    Owed(String),
-    /// Nothing.
-    Nothing(&'static str),
+    /// Nothing: why not, and what to do.
+    Nothing(String, &'static str),
 }
+
+/// What settles whether one head is the beginning of another.
+const ASK: &str = "ask the log, or whoever mirrors it, for the proof, or fetch its leaves and run \
+                   detente verify log LOG --older with the smaller head; if neither is to be had, \
+                   tell the other members";
+/// What is left to do with heads that do not contradict each other.
+const KEEP: &str = "keep both heads, and compare them with those of other members";
 
 impl ForkCommand {
     pub(super) fn run(self, screen: &mut Screen) -> Result<Exit, Failure> {
@@ -54,58 +60,56 @@ impl ForkCommand {
         let first = signed(&self.first, &trust)?;
         let second = signed(&self.second, &trust)?;
         let proof = self.proof.as_deref().map(read_proof).transpose()?;
-        let (word, what, next) = match proves(&first, &second, proof.as_deref()) {
-            Proves::Fork => (
-                "FORK",
-                "the log has signed two heads of one size with different roots".to_owned(),
-                "next: show both to the other members, by another way than the relay",
-            ),
-            Proves::Owed(bad) => (
-                "PROOF_OWED",
-                format!("what was given as a proof that one is the beginning of the other: {bad}"),
-                "next: ask the relay's operator for a proof that holds, and show both heads to \
-                 the other members",
-            ),
-            Proves::Nothing(why) => return Err(nothing(why)),
-        };
-        let (origin, sizes) = (first.origin(), [first.size(), second.size()]);
+        match proves(&first, &second, proof.as_deref()) {
+            Proves::Fork => {}
+            Proves::Nothing(why, next) => {
+                let what = "nothing is proven";
+                return Err(Failure::new(Exit::Unverified, "C-417", what, why, next));
+            }
+        }
+        let (origin, size) = (first.origin(), first.size());
         if screen.is_json() {
             screen.document(&json!({
-                "proves": word,
+                "proves": "FORK",
                 "origin": origin,
-                "sizes": sizes,
+                "sizes": [size, second.size()],
                 "roots": [first.root().to_string(), second.root().to_string()],
             }))?;
         } else {
-            let [a, b] = sizes;
-            screen.text(&format!("{origin} has signed heads of {a} and {b} leaves: {what}\n"))?;
+            screen.text(&format!(
+                "{origin} has signed two heads of {size} leaves with different roots\n"
+            ))?;
         }
-        screen.message(next);
+        screen.message("next: show both to the other members, by another way than the relay");
         Ok(Exit::Success)
     }
 }
 
 fn proves(first: &Checkpoint, second: &Checkpoint, proof: Option<&[Hash]>) -> Proves {
+    let nothing = |why: &str, next| Proves::Nothing(why.to_owned(), next);
     if first.origin() != second.origin() {
-        return Proves::Nothing("they are heads of two logs");
+        return nothing("they are heads of two logs", KEEP);
     }
     if first.size() == second.size() {
         return if first.root() == second.root() {
-            Proves::Nothing("they are the same head")
+            nothing("they are the same head", KEEP)
         } else {
             Proves::Fork
         };
     }
     let Some(hashes) = proof else {
-        return Proves::Nothing(
-            "they are of two sizes, and one may be the beginning of the other: give what the relay \
-             said to prove that with --proof",
-        );
+        return nothing("they are of two sizes, and one may be the beginning of the other", ASK);
     };
     let (old, new) = if first.size() < second.size() { (first, second) } else { (second, first) };
     match check_consistency(old.size(), &old.root(), new.size(), &new.root(), hashes) {
-        Ok(()) => Proves::Nothing("the proof holds: one is the beginning of the other"),
-        Err(bad) => Proves::Owed(bad.to_string()),
+        Ok(()) => nothing("the proof holds: one is the beginning of the other", KEEP),
+        Err(bad) => Proves::Nothing(
+            format!(
+                "what was given as a proof that one is the beginning of the other is none ({bad}), \
+                 and nobody has signed it: the log may have another"
+            ),
+            ASK,
+        ),
     }
 }
 
@@ -141,9 +145,4 @@ fn read_proof(path: &Path) -> Result<Vec<Hash>, Failure> {
     };
     let hashes: Option<Vec<Hash>> = text.lines().map(hash).collect();
     hashes.ok_or_else(|| unread("a line of it is no hash".to_owned()))
-}
-
-fn nothing(why: &str) -> Failure {
-    let next = "keep both heads, and compare them with those of other members";
-    Failure::new(Exit::Unverified, "C-417", "nothing is proven", why, next)
 }

@@ -2,8 +2,9 @@
 //!
 //! Not for how it is verified (see `audit/`).
 
+use std::fs;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -63,7 +64,10 @@ impl LogCommand {
             }
             None => None,
         };
-        let directory = local.as_ref().map_or(&self.log, |local| &local.directory);
+        let directory = match &local {
+            Some(local) => local.directory.as_path(),
+            None => is_directory(&self.log)?,
+        };
         options.threads = self.threads.unwrap_or(options.threads);
         let bar = bar(screen, "leaves", "{human_pos}/{human_len} {per_sec}");
         let verified = audit::verify(directory, &trust, &options, &mut |progress: Progress| {
@@ -107,13 +111,15 @@ impl CheckpointCommand {
         let what = "the checkpoint is not accepted";
         let failure = |fault| failure(fault, what);
         let head = Older::read(&self.file).map_err(failure)?;
+        let name = self.file.display().to_string();
         let accepted = trust.check(head.note()).map_err(|why| {
-            let file = self.file.display().to_string();
+            let file = name.clone();
             failure(Fault::Damaged(Damage::Unaccepted { file, why }))
         })?;
         for path in &self.older {
             let older = Older::read(path).map_err(failure)?;
-            audit::check_heads(&accepted.checkpoint, &trust, &older).map_err(failure)?;
+            let newer = (name.as_str(), &accepted.checkpoint);
+            audit::check_heads(newer, &trust, &older).map_err(failure)?;
         }
         let Accepted { checkpoint, witnessed, witnesses, quorum } = &accepted;
         let (origin, size, root) = (checkpoint.origin(), checkpoint.size(), checkpoint.root());
@@ -133,6 +139,18 @@ impl CheckpointCommand {
         }
         Ok(Exit::Success)
     }
+}
+
+/// A place without a directory says nothing of a log.
+fn is_directory(path: &Path) -> Result<&Path, Failure> {
+    let why = match fs::metadata(path) {
+        Ok(found) if found.is_dir() => return Ok(path),
+        Ok(_) => "it is no directory".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    let why = format!("{}: {why}", path.display());
+    let next = "name the directory of a log, or its address";
+    Err(Failure::new(Exit::Failure, "C-412", "nothing was verified", why, next))
 }
 
 fn text(summary: &Summary) -> String {
@@ -233,15 +251,22 @@ pub(super) fn failure(fault: Fault, what: &str) -> Failure {
         }
     };
     let (code, next) = match &damage {
-        Damage::Rewritten { .. } | Damage::Shrunk { .. } => {
-            let next = "keep both heads: signed by one log, they prove that it contradicts itself; \
-                        show them to the other members";
+        Damage::Rewritten { .. } => {
+            let next = "keep both heads, and the leaves where they are here: signed by one log, \
+                        they prove that it contradicts itself; show them to the other members";
             ("C-411", next)
+        }
+        Damage::Shrunk { .. } => {
+            let next = "get the newest head of the log: this one is older than what is known \
+                        already, which proves nothing against the log; a log that itself serves \
+                        nothing newer has gone back, and the other members should know";
+            ("C-418", next)
         }
         Damage::Unaccepted { .. } | Damage::NotOwn { .. } => {
             ("C-410", "get the head again, and check by whom it is to be believed")
         }
         Damage::Missing { .. }
+        | Damage::NoFile { .. }
         | Damage::Unreadable { .. }
         | Damage::Length { .. }
         | Damage::Root { .. }

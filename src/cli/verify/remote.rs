@@ -80,7 +80,9 @@ impl FetchArguments {
             let file = CHECKPOINT.to_owned();
             let unaccepted = |why| Fault::Damaged(Damage::Unaccepted { file, why });
             let head = trust.check(note).map_err(unaccepted)?.checkpoint;
-            older.iter().try_for_each(|older| check_heads(&head, trust, older).map(drop))
+            older
+                .iter()
+                .try_for_each(|older| check_heads((CHECKPOINT, &head), trust, older).map(drop))
         };
         let fetched = start::runtime()?.block_on(Box::pin(web::fetch(
             url,
@@ -145,7 +147,7 @@ fn fetch_failure(fault: FetchFault) -> Failure {
         FetchFault::Server { .. } => {
             let next = "check address and network; --ca names the authority of a web server that \
                         is no relay of the genesis";
-            Failure::new(Exit::Failure, "C-416", what, fault, next)
+            Failure::new(Exit::Failure, "C-419", what, fault, next)
         }
         FetchFault::Disk { .. } => {
             let next = "check disk space and who may write there; --keep names another place";
