@@ -238,8 +238,8 @@ impl Trouble {
             Self::Stopped => "the relay has stopped taking statements",
             Self::Fault => "the relay cannot answer; its operator's log says why",
             Self::NoTables => {
-                "the relay cannot keep its tables now, most likely as its disk is full; no record is \
-                 lost"
+                "the relay cannot keep its tables now, most likely because its disk is full; \
+                 no record is lost"
             }
         };
         text.to_owned()
