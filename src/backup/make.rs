@@ -23,11 +23,13 @@ pub fn make(
     now: Timestamp,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Manifest, Fault> {
-    if name.exists() {
+    // What may not be looked at is not taken for what is not there.
+    if name.try_exists().map_err(Fault::io("look for", name))? {
         return Err(Fault::Exists(name.to_owned()));
     }
     let source = owner.journal_of(store);
-    if !source.join("lock").exists() {
+    let lock = source.join("lock");
+    if !lock.try_exists().map_err(Fault::io("look for", &lock))? {
         return Err(Fault::Nothing(source));
     }
     let aside = Aside::begin(name)?;

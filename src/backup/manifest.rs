@@ -4,7 +4,7 @@
 //! log is computed anew from the records, and held against heads that others have kept.
 
 use std::fs;
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -116,7 +116,10 @@ impl Manifest {
     pub fn read(backup: &Path) -> Result<Self, Fault> {
         let path = backup.join(NAME);
         let wrong = |why: String| Fault::Manifest { path: path.clone(), why };
-        let text = fs::read_to_string(&path).map_err(Fault::io("read", &path))?;
+        let text = fs::read_to_string(&path).map_err(|error| {
+            let none = matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
+            if none { Fault::NoBackup(backup.to_owned()) } else { Fault::io("read", &path)(error) }
+        })?;
         let manifest: Self =
             serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
         if manifest.format == FORMAT {

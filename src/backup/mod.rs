@@ -108,6 +108,9 @@ pub enum Fault {
     /// There is no journal to copy.
     #[error("{}: there is no journal", .0.display())]
     Nothing(PathBuf),
+    /// What was given as a backup is none.
+    #[error("{} is no backup: there is no manifest.json in it", .0.display())]
+    NoBackup(PathBuf),
     /// Something is there already.
     #[error("{} is there already", .0.display())]
     Exists(PathBuf),

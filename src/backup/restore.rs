@@ -119,7 +119,7 @@ struct There {
 impl There {
     fn look(order: &Order<'_>) -> Result<Option<Self>, Fault> {
         let directory = order.owner.journal_of(order.store);
-        if !directory.exists() {
+        if !directory.try_exists().map_err(Fault::io("look for", &directory))? {
             return Ok(None);
         }
         let disk = RealDisk::existing(&directory);

@@ -48,7 +48,13 @@ impl Backup {
             show(&bar, progress);
         });
         bar.finish_and_clear();
-        let manifest = made.map_err(|fault| failure(&fault, "the backup was not made"))?;
+        let manifest = made.map_err(|fault| {
+            let mut failure = failure(&fault, "the backup was not made");
+            if matches!(fault, Fault::Exists(_)) {
+                failure.next = "choose another name".into();
+            }
+            failure
+        })?;
         let path = self.backup.display();
         if screen.is_json() {
             let backup = path.to_string();
@@ -216,11 +222,13 @@ fn failure(fault: &Fault, what: &str) -> Failure {
         Fault::Nothing(_) => {
             failed(Exit::Failure, "C-801", "check store.directory in the configuration")
         }
+        Fault::NoBackup(_) => {
+            failed(Exit::Failure, "C-816", "name the directory that detente backup has made")
+        }
         Fault::Exists(_) => failed(
             Exit::Failure,
             "C-802",
-            "choose another name; to restore where a journal is, give --move-aside: it is kept \
-             under another name",
+            "to restore where a journal is, give --move-aside: it is kept under another name",
         ),
         Fault::Busy(_) => {
             failed(Exit::Failure, "C-803", "stop the process that has it, then try again")

@@ -3,6 +3,7 @@
 //!
 //! Not for what has another source: the README and the runbook.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory as _};
@@ -48,7 +49,14 @@ impl Man {
     pub(super) fn run(self, screen: &mut Screen) -> Result<Exit, Failure> {
         clap_mangen::generate_to(Arguments::command(), &self.dir).map_err(|error| {
             let why = format!("{}: {error}", self.dir.display());
-            let next = "make the directory, or name another that can be written to";
+            let kind = error.kind();
+            let next = if matches!(kind, ErrorKind::NotFound | ErrorKind::NotADirectory) {
+                "make the directory"
+            } else if matches!(kind, ErrorKind::StorageFull | ErrorKind::QuotaExceeded) {
+                "make room on its disk, then run it again: some of the pages are not there"
+            } else {
+                "name a directory that can be written to"
+            };
             Failure::new(Exit::Failure, "C-504", "the pages were not written", why, next)
         })?;
         let path = self.dir.display().to_string();

@@ -20,6 +20,39 @@ use crate::identity::{Unlock, now};
 use crate::pki::spec::{self, Spec};
 use crate::units::Hash;
 
+/// A genesis that is not what it is to be: nobody signs it or goes by it.
+#[derive(Debug, thiserror::Error)]
+pub enum Unsound {
+    /// It is another one than was agreed on.
+    #[error("{}: this genesis has the hash {found}, not the one that was agreed on, {agreed}",
+            path.display())]
+    OtherHash {
+        /// Its file.
+        path: PathBuf,
+        /// What it has.
+        found: Hash,
+        /// What it should have.
+        agreed: Hash,
+    },
+    /// It cannot be read.
+    #[error("{}: {why}", path.display())]
+    Unreadable {
+        /// Its file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// A signature in it is of no founding member, or not over it.
+    #[error("{}: the signature by key {key} does not hold: it, or what it is over, was changed",
+            path.display())]
+    FalseSignature {
+        /// Its file.
+        path: PathBuf,
+        /// The key that it names.
+        key: Hash,
+    },
+}
+
 /// Draw up, sign and read the founding act of a network.
 #[derive(Debug, Args)]
 pub struct GenesisCommand {
@@ -96,13 +129,12 @@ impl GenesisCommand {
                 writeln!(out, "{hash} {}", to.display())?;
             }
             Action::Sign { genesis, key, unlock, hash, out: to } => {
-                let signed = sign(&read(&genesis)?, &key, &unlock, hash)?;
+                let signed = sign(&genesis, &key, &unlock, hash)?;
                 create(&to, &signed)?;
                 writeln!(out, "signed {hash} {}", to.display())?;
             }
             Action::Combine { genesis, out: to } => {
-                let copies = genesis.iter().map(|path| read(path)).collect::<Result<Vec<_>>>()?;
-                let signed = combine(&copies)?;
+                let signed = combine(&genesis)?;
                 let parsed = genesis::parse(&signed)?;
                 create(&to, &signed)?;
                 let missing = missing(&signed, &parsed)?;
@@ -112,25 +144,26 @@ impl GenesisCommand {
                 }
             }
             Action::Show { genesis } => {
-                let signed = read(&genesis)?;
-                show(&signed, &genesis::parse(&signed)?, out)?;
+                let (signed, parsed) = load(&genesis)?;
+                show(&signed, &parsed, out)?;
+                sound(&genesis, &signed, &parsed)?;
             }
             Action::Policy { genesis } => {
-                let genesis = genesis::parse(&read(&genesis)?)?;
-                write!(out, "{}", genesis::default_policy(&genesis))?;
+                write!(out, "{}", genesis::default_policy(&load(&genesis)?.1))?;
             }
             Action::Hash { genesis } => {
-                writeln!(out, "{}", genesis::parse(&read(&genesis)?)?.hash)?;
+                writeln!(out, "{}", load(&genesis)?.1.hash)?;
             }
         }
         Ok(())
     }
 }
 
-fn sign(signed: &[u8], key: &Path, unlock: &Path, hash: Hash) -> Result<Vec<u8>> {
-    let parsed = genesis::parse(signed)?;
-    if parsed.hash != hash {
-        bail!("this genesis has the hash {}, not the one that was agreed on", parsed.hash);
+fn sign(path: &Path, key: &Path, unlock: &Path, agreed: Hash) -> Result<Vec<u8>> {
+    let (signed, parsed) = load(path)?;
+    if parsed.hash != agreed {
+        let (path, found) = (path.to_owned(), parsed.hash);
+        return Err(Unsound::OtherHash { path, found, agreed }.into());
     }
     let secret = keyfile::read(key, Kind::Ed25519, &Unlock::from_file(unlock)?)
         .with_context(|| format!("cannot open {}", key.display()))?;
@@ -139,20 +172,22 @@ fn sign(signed: &[u8], key: &Path, unlock: &Path, hash: Hash) -> Result<Vec<u8>>
     if parsed.members.iter().all(|member| member.national_key != own) {
         bail!("{} is no founding member's national key", key.display());
     }
-    let (bytes, mut signatures) = genesis::split(signed)?;
+    let (bytes, mut signatures) = genesis::split(&signed)?;
     let made = genesis::sign(&bytes, &signer);
     signatures.retain(|other| other.key_id != made.key_id);
     signatures.push(made);
     Ok(genesis::assemble(bytes, &signatures))
 }
 
-fn combine(copies: &[Vec<u8>]) -> Result<Vec<u8>> {
+fn combine(copies: &[PathBuf]) -> Result<Vec<u8>> {
     let mut act: Option<Vec<u8>> = None;
     let mut signatures: Vec<Signature> = Vec::new();
-    for (i, copy) in copies.iter().enumerate() {
-        let (bytes, more) = genesis::split(copy)?;
+    for path in copies {
+        let (signed, parsed) = load(path)?;
+        sound(path, &signed, &parsed)?;
+        let (bytes, more) = genesis::split(&signed)?;
         if act.get_or_insert_with(|| bytes.clone()) != &bytes {
-            bail!("copy {} is another genesis than copy 1", i + 1);
+            bail!("{} is another genesis than the first copy", path.display());
         }
         signatures.extend(more);
     }
@@ -163,6 +198,7 @@ fn combine(copies: &[Vec<u8>]) -> Result<Vec<u8>> {
 
 fn show(signed: &[u8], genesis: &Genesis, out: &mut dyn Write) -> Result<()> {
     let missing = missing(signed, genesis)?;
+    let (_, signatures) = genesis::split(signed)?;
     writeln!(out, "genesis of {} (rules {})", genesis.network, genesis.rules_version)?;
     writeln!(out, "  hash      {}", genesis.hash)?;
     writeln!(out, "  drawn up  {}", genesis.created)?;
@@ -172,7 +208,12 @@ fn show(signed: &[u8], genesis: &Genesis, out: &mut dyn Write) -> Result<()> {
         writeln!(out, "    {} log key {}", key.log, key.key.id())?;
     }
     for member in &genesis.members {
-        let signed = if missing.contains(&member.id.to_string()) { "NOT SIGNED" } else { "signed" };
+        let key = member.national_key.id();
+        let signed = match signatures.iter().any(|made| made.key_id == key) {
+            false => "NOT SIGNED",
+            true if missing.contains(&member.id.to_string()) => "ITS SIGNATURE DOES NOT HOLD",
+            true => "signed",
+        };
         writeln!(out, "  {} {} ({signed})", member.id, member.display_name)?;
         show_authorities(&member.ca, out)?;
         writeln!(out, "    national key {}", member.national_key.id())?;
@@ -221,8 +262,38 @@ fn missing(signed: &[u8], genesis: &Genesis) -> Result<Vec<String>> {
     Ok(missing.into_iter().collect())
 }
 
+/// Every signature must be a founding member's and over this very genesis.
+fn sound(path: &Path, signed: &[u8], genesis: &Genesis) -> Result<()> {
+    let (bytes, signatures) = genesis::split(signed)?;
+    let holds = |made: &Signature| {
+        let by = genesis.members.iter().find(|member| member.national_key.id() == made.key_id);
+        let only = std::slice::from_ref(made);
+        by.is_some_and(|member| {
+            member.national_key.verify(crate::envelope::sign::GENESIS_TYPE, &bytes, only).is_ok()
+        })
+    };
+    match signatures.iter().find(|made| !holds(made)) {
+        Some(made) => {
+            let (path, key) = (path.to_owned(), made.key_id);
+            Err(Unsound::FalseSignature { path, key }.into())
+        }
+        None => Ok(()),
+    }
+}
+
+/// A genesis in a file, as it is and as it reads.
+fn load(path: &Path) -> Result<(Vec<u8>, Genesis)> {
+    let signed = read(path)?;
+    let parsed = genesis::parse(&signed).map_err(|malformed| {
+        let why = malformed.to_string();
+        Unsound::Unreadable { path: path.to_owned(), why }
+    })?;
+    Ok((signed, parsed))
+}
+
 fn read_spec(path: &Path) -> Result<Spec> {
-    let text = String::from_utf8(read(path)?)?;
+    let text = String::from_utf8(read(path)?)
+        .with_context(|| format!("{} cannot be read", path.display()))?;
     Spec::parse(&text).with_context(|| format!("{} cannot be read", path.display()))
 }
 

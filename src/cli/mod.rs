@@ -162,11 +162,29 @@ fn told(
             Ok(Exit::Success)
         }
         Err(error) => {
-            screen.message(said.trim_end());
+            if !said.trim().is_empty() {
+                screen.message(said.trim_end());
+            }
             // The chain from what was attempted to what the system said.
             let why = format!("{error:#}");
-            let next = "correct what is named, then run it again";
-            Err(Failure::new(Exit::Failure, "C-702", "it was not done", why, next))
+            Err(match error.downcast_ref() {
+                Some(genesis::Unsound::OtherHash { .. }) => {
+                    let next = "do not sign: ask the others over another channel which genesis \
+                                they have, and get that one";
+                    Failure::new(Exit::Unverified, "C-703", "it was not signed", why, next)
+                }
+                Some(
+                    genesis::Unsound::Unreadable { .. } | genesis::Unsound::FalseSignature { .. },
+                ) => {
+                    let next = "get it again from whoever sent it, and compare its hash with the \
+                                others over another channel";
+                    Failure::new(Exit::Unverified, "C-704", "the genesis does not hold", why, next)
+                }
+                None => {
+                    let next = "correct what is named, then run it again";
+                    Failure::new(Exit::Failure, "C-702", "it was not done", why, next)
+                }
+            })
         }
     }
 }

@@ -50,7 +50,9 @@ impl RelayCommand {
 async fn serve(config: &config::Relay, screen: &mut Screen) -> Result<Exit, Failure> {
     let (mut hangups, mut stops) = (Hangups::new(), Stops::new());
     let relay = tokio::select! {
-        started = RunningRelay::start(config) => started.map_err(start::failure)?,
+        started = RunningRelay::start(config) => started.map_err(|error| {
+            start::failure_at(&config.store.directory.join("journal"), error)
+        })?,
         _stop = stops.next() => return Ok(Exit::Success),
     };
     let addresses = relay.addresses();

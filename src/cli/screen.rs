@@ -45,8 +45,8 @@ impl Screen {
     /// # Errors
     /// When the stream does not take it.
     pub fn text(&mut self, painted: &str) -> io::Result<()> {
-        self.data.write_all(painted.as_bytes())?;
-        self.data.flush()
+        let written = self.data.write_all(painted.as_bytes()).and_then(|()| self.data.flush());
+        written.map_err(|error| io::Error::new(error.kind(), format!("standard output: {error}")))
     }
 
     /// One JSON document, on as many lines as it needs.
@@ -145,6 +145,16 @@ impl Pen {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_standard_output_does_not_take_is_said_to_be_of_standard_output() {
+        let full: Box<dyn Write> =
+            Box::new(std::fs::File::options().write(true).open("/dev/full").unwrap());
+        let mut screen = Screen { data: full, ..Screen::of_process(false) };
+        let refused = screen.text("data").unwrap_err();
+        assert!(refused.to_string().starts_with("standard output: "), "{refused}");
+        assert_eq!(refused.kind(), io::ErrorKind::StorageFull);
+    }
 
     #[test]
     fn a_table_lines_up_with_and_without_colours() {

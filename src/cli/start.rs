@@ -2,6 +2,8 @@
 //!
 //! Not for starting itself (see `service/`).
 
+use std::path::Path;
+
 use super::{Exit, Failure};
 use crate::config::{self, LogFormat};
 use crate::desk;
@@ -94,6 +96,16 @@ pub(super) fn failure(error: StartError) -> Failure {
         ),
         StartError::Interrupted => failed("C-609", "start it again"),
     }
+}
+
+/// The same, of a program whose journal lies in `journal`: a fault names only a file of it.
+pub(super) fn failure_at(journal: &Path, error: StartError) -> Failure {
+    if let StartError::Relay(OpenError::Journal(fault))
+    | StartError::Agent(AgentError::Desk(desk::OpenError::Journal(fault))) = &error
+    {
+        return Failure { why: fault.within(journal), ..journal_failure(fault) };
+    }
+    failure(error)
 }
 
 /// A journal that cannot be opened or does not hold.

@@ -49,13 +49,18 @@ pub(super) fn space(report: &mut Report, config: &Either) {
         }
         Err(error) => report.warn("disk-space", format!("{}: {error}", there.display()), ""),
     }
-    if store.is_dir() {
-        probe(report, store);
-    } else {
-        let says = format!("{}: not there yet; the first start makes it", store.display());
-        report.ok("store", says);
+    match store.try_exists() {
+        Ok(true) => probe(report, store),
+        Ok(false) => {
+            let says = format!("{}: not there yet; the first start makes it", store.display());
+            report.ok("store", says);
+        }
+        Err(error) => report.fail("store", format!("{}: {error}", store.display()), ENTER),
     }
 }
+
+/// What to do about a directory that cannot be looked into.
+const ENTER: &str = "run it as the program's user; if that is so, check path, rights and the disk";
 
 fn probe(report: &mut Report, store: &Path) {
     let path = store.join(format!("doctor-{}.probe", std::process::id()));
@@ -101,9 +106,16 @@ pub(super) fn journal(
     full: bool,
 ) -> Option<Held> {
     let directory = owner.journal_of(config.store());
-    if !directory.is_dir() {
-        report.ok("journal", format!("{}: none yet", directory.display()));
-        return None;
+    match directory.try_exists() {
+        Ok(true) => {}
+        Ok(false) => {
+            report.ok("journal", format!("{}: none yet", directory.display()));
+            return None;
+        }
+        Err(error) => {
+            report.fail("journal", format!("{}: {error}", directory.display()), ENTER);
+            return None;
+        }
     }
     let next = "keep the directory as it is, look with detente verify, restore a backup";
     let survey = match journal::survey(&RealDisk::existing(&directory)) {
@@ -112,8 +124,12 @@ pub(super) fn journal(
             report.ok("journal", format!("{}: none yet", directory.display()));
             return None;
         }
+        Err(fault @ journal::Fault::Io { .. }) => {
+            report.fail("journal", fault, ENTER);
+            return None;
+        }
         Err(fault) => {
-            report.fail("journal", fault, next);
+            report.fail("journal", fault.within(&directory), next);
             return None;
         }
     };

@@ -16,7 +16,7 @@ use crate::backup::Owner;
 use crate::config::{Desk, Either, Relay};
 use crate::envelope::genesis::Genesis;
 use crate::identity::Unlock;
-use crate::service::{read_genesis, read_unlock};
+use crate::service::{StartError, read_genesis, read_unlock};
 use crate::units::Timestamp;
 
 /// How a thing stands.
@@ -144,6 +144,11 @@ fn genesis(report: &mut Report, config: &Either) -> Option<Genesis> {
             let (network, hash) = (&genesis.network, genesis.hash);
             report.ok("genesis", format!("{network}, {members} members, hash {hash}"));
             Some(genesis)
+        }
+        Err(error @ StartError::File { .. }) => {
+            let next = "check network.genesis and who may read that file";
+            report.fail("genesis", error, next);
+            None
         }
         Err(error) => {
             let next = "compare the hash with the other members over another channel, then correct \

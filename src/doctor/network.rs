@@ -5,8 +5,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use hyper_util::rt::TokioIo;
-use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tonic::transport::{Channel, Endpoint};
 use tonic_health::pb::HealthCheckRequest;
@@ -16,6 +15,7 @@ use tonic_health::pb::health_client::HealthClient;
 use super::{Report, secret};
 use crate::config::{Desk, Relay};
 use crate::envelope::genesis::Genesis;
+use crate::grpc::counter::{self, api::GetAgentStatusRequest};
 use crate::identity;
 use crate::service::agent::Link;
 use crate::units::Timestamp;
@@ -136,22 +136,45 @@ fn skew(report: &mut Report, theirs: Option<Timestamp>) {
     }
 }
 
+/// A desk's agent: whether it answers, and what it has against the relay.
 async fn socket(report: &mut Report, desk: &Desk) {
     let path = &desk.counter.socket;
     let shown = path.display();
     if !path.exists() {
         return report.ok("agent", format!("{shown}: none; the agent does not run"));
     }
-    match timeout(WITHIN, UnixStream::connect(path)).await {
-        Ok(Ok(stream)) => {
-            drop(TokioIo::new(stream));
-            report.ok("agent", format!("{shown}: the agent runs"));
+    let mut agent = match timeout(WITHIN, counter::connect(path)).await {
+        Ok(Ok(agent)) => agent,
+        Ok(Err(error)) => {
+            let next = "start the agent: it makes the socket anew; or run this as a user who may \
+                        call there";
+            return report.warn("agent", format!("{shown}: {}", innermost(&error)), next);
         }
-        Ok(Err(error)) => report.warn(
-            "agent",
-            format!("{shown}: {error}"),
-            "start the agent: it makes the socket anew; or run this as a user who may call there",
-        ),
+        Err(_elapsed) => {
+            return report.warn("agent", format!("{shown}: no answer"), "restart the agent");
+        }
+    };
+    match timeout(WITHIN, agent.get_agent_status(GetAgentStatusRequest {})).await {
+        Ok(Ok(status)) => {
+            report.ok("agent", format!("{shown}: the agent runs"));
+            for alarm in status.into_inner().alarms {
+                let says = format!("{} {}: {}", alarm.code, alarm.reason, alarm.what);
+                report.fail("alarm", says, &alarm.next);
+            }
+        }
+        Ok(Err(status)) => {
+            let next = "run this as the agent's user, who is told whether an alarm stands";
+            report.warn("agent", format!("{shown}: {}", status.message()), next);
+        }
         Err(_elapsed) => report.warn("agent", format!("{shown}: no answer"), "restart the agent"),
     }
+}
+
+/// The last cause in a chain of errors: the one that says something.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
 }

@@ -37,6 +37,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
 use super::Failure;
+use super::failure::TRANSPORT;
 use super::status::refused;
 use super::trouble::{Answer, DOMAIN};
 use crate::desk::{Error, Local};
@@ -92,6 +93,9 @@ pub(super) fn status(error: &Error) -> Status {
 pub(super) fn relayed(failure: &Failure) -> Status {
     let Failure { code, reason, rule_code, cause, next, fields, retry, retry_after } = failure;
     let mut details = ErrorDetails::new();
+    // Nobody repeats this call but the officer.
+    let again = "run it again when detente desk status says that the agent is connected".to_owned();
+    let next = if reason == TRANSPORT { &again } else { next };
     let info = [("code", rule_code), ("next", next)];
     details.set_error_info(
         reason,
@@ -213,6 +217,7 @@ mod tests {
         let gone = Failure::from(Status::unavailable("connection refused"));
         let passed_on = Failure::from(relayed(&gone));
         assert_eq!((passed_on.rule_code.as_str(), passed_on.retry), ("E-000", true));
+        assert!(passed_on.next.starts_with("run it again"), "{}", passed_on.next);
     }
 
     #[test]

@@ -10,6 +10,9 @@ use tonic_types::StatusExt as _;
 
 use super::trouble::DOMAIN;
 
+/// The reason of a call to which the relay itself did not answer.
+pub(super) const TRANSPORT: &str = "TRANSPORT";
+
 /// Why a call was not answered with OK.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{cause} ({rule_code} {reason})")]
@@ -80,7 +83,7 @@ impl Failure {
     fn transport(status: &Status) -> Self {
         Self {
             code: status.code(),
-            reason: "TRANSPORT".to_owned(),
+            reason: TRANSPORT.to_owned(),
             rule_code: "E-000".to_owned(),
             cause: format!("the relay did not answer: {}", innermost(status)),
             next: "wait for the connection; the same call is sent again".to_owned(),

@@ -34,8 +34,9 @@ pub(super) async fn request(
 ) -> Result<RequestRow, Status> {
     caught_up(relay, at_least).await?;
     let row = blocking(relay, move |relay| relay.tables()?.request(id).map_err(fault)).await?;
+    let whose = if desk.is_some() { " to which this desk is a party" } else { "" };
     row.filter(|row| desk.is_none_or(|desk| row.parties().contains(&&desk)))
-        .ok_or_else(|| Trouble::UnknownResource(format!("requests/{id}")).status())
+        .ok_or_else(|| Trouble::UnknownResource(format!("requests/{id}{whose}")).status())
 }
 
 /// A page of the requests that `desk` is a party to; of all, for the operator.

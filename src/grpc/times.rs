@@ -38,6 +38,7 @@ pub(super) async fn report(
     let Asked { query, page_size, page_token } = asked;
     let size = page::size(page_size).map_err(Trouble::status)?;
     let query = Query::parse(query.unwrap_or_default(), now).map_err(Trouble::status)?;
+    known(relay, &query.filter).map_err(Trouble::status)?;
     let after: Option<Place> =
         page::place(&query.to_string(), &page_token).map_err(Trouble::status)?;
     read::newest(relay).await?;
@@ -86,6 +87,7 @@ pub(super) async fn overdue(
         query.unwrap_or_default();
     let filter = parse_filter([asked, asking, r#type, urgency], include_exercises)
         .map_err(Trouble::status)?;
+    known(relay, &filter).map_err(Trouble::status)?;
     let token = PageToken::of_overdue(&page_token, desk.as_ref())
         .map_err(|error| bad_token(&error.why).status())?;
     read::newest(relay).await?;
@@ -158,6 +160,18 @@ fn parse_filter(fields: [String; 4], exercises: bool) -> Result<Filter, Trouble>
         urgency: parse_if_any("urgency", &urgency)?,
         exercises,
     })
+}
+
+/// Nothing is counted of a member that there is not: that would look like a good report.
+fn known(relay: &Relay, filter: &Filter) -> Result<(), Trouble> {
+    let published = relay.published();
+    let directory = published.state().directory();
+    for (name, member) in [("asked", filter.asked), ("asking", filter.asking)] {
+        if let Some(member) = member.filter(|member| directory.member(*member).is_none()) {
+            return Err(field(name, format!("{member} is no member of this network")));
+        }
+    }
+    Ok(())
 }
 
 fn parse_if_any<T: FromStr<Err = Unreadable>>(

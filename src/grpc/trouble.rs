@@ -216,7 +216,7 @@ impl Trouble {
         let text = match self {
             Self::Field { field, why } => return format!("{field}: {why}"),
             Self::UnknownResource(name) => {
-                return format!("there is no {name} that this desk may see");
+                return format!("there is no {name}");
             }
             Self::CursorAhead { from, next } => {
                 return format!("the relay has {next} records of this desk; {from} is beyond them");
@@ -251,9 +251,7 @@ impl Trouble {
             Self::Message => "send the message that the published proto defines",
             Self::TooLarge => "send a smaller body; larger evidence travels another way",
             Self::UnknownMethod => "check the method and the address",
-            Self::UnknownResource(_) => {
-                "check the name; a desk sees only requests to which it is a party"
-            }
+            Self::UnknownResource(_) => "check the name",
             Self::BadSignature => "sign the header with the officer's current key",
             Self::NotTheSender => "submit over the connection of the desk that speaks",
             Self::Erased => "ask the sending desk for it",

@@ -60,7 +60,8 @@ impl RelayTrust {
     /// In words, when the file cannot be used; the list in use before is kept.
     pub fn reload(&self) -> Result<bool, String> {
         let Some(lists) = &self.lists else { return Ok(false) };
-        let ders = trust::read_file(&lists.join("relay.crl.pem"))?;
+        let path = lists.join("relay.crl.pem");
+        let ders = trust::read_file(&path).map_err(|why| format!("{}: {why}", path.display()))?;
         let mut authorities = Vec::clone(&self.authorities.load());
         let changed = trust::install(&mut authorities, &ders)?;
         self.authorities.store(authorities.into());

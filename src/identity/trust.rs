@@ -350,7 +350,17 @@ impl Trust {
             match read_file(&path).and_then(|ders| install(&mut nation.authorities, &ders)) {
                 Ok(true) => report.loaded.push(*member),
                 Ok(false) => {}
-                Err(why) => report.kept.push((*member, why)),
+                Err(why) => {
+                    let why = format!("{}: {why}", path.display());
+                    if nation.authorities.iter().any(|authority| authority.list.is_some()) {
+                        let what = "revocation list not usable; the one before is kept";
+                        tracing::error!(%member, why, "{what}");
+                    } else {
+                        let what = "revocation list not usable, and there is none from before";
+                        tracing::error!(%member, why, "{what}");
+                    }
+                    report.kept.push((*member, why));
+                }
             }
         }
         if !report.loaded.is_empty() {
@@ -361,9 +371,6 @@ impl Trust {
         }
         for member in &report.loaded {
             tracing::info!(%member, "revocation list loaded");
-        }
-        for (member, why) in &report.kept {
-            tracing::error!(%member, why, "revocation list not usable; the one before is kept");
         }
         report
     }
@@ -398,7 +405,11 @@ pub(super) fn install(authorities: &mut [Authority], ders: &[Vec<u8>]) -> Result
 
 /// The lists in a file, PEM or DER.
 pub(super) fn read_file(path: &Path) -> Result<Vec<Vec<u8>>, String> {
-    let length = std::fs::metadata(path).map_err(|fault| format!("no list file: {fault}"))?.len();
+    let length = std::fs::metadata(path).map_err(|fault| {
+        let absent = fault.kind() == std::io::ErrorKind::NotFound;
+        if absent { "there is no list file".to_owned() } else { format!("cannot be read: {fault}") }
+    })?;
+    let length = length.len();
     if length > LIST_BYTES_MAX {
         return Err(format!("the file has {length} bytes where {LIST_BYTES_MAX} are allowed"));
     }

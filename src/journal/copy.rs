@@ -133,9 +133,17 @@ pub struct Survey {
 /// Looks at headers and marks only, while the journal may be in use. `None` when there is none.
 ///
 /// # Errors
-/// [`Fault`] with the place.
+/// [`Fault`] with the place; also when there is none where one has been.
 pub fn survey(disk: &dyn Disk) -> Result<Option<Survey>, Fault> {
     let count = segment::list(disk)?.len() as u64;
+    if count == 0 {
+        let noted = super::disk::noted(disk).map_err(|error| Fault::Io {
+            doing: "read the lock in",
+            path: disk.path(),
+            error: error.to_string(),
+        })?;
+        return noted.map_or(Ok(None), |before| Err(segment::lost(&before)));
+    }
     let mut before: Option<Segment> = None;
     let (mut bytes, mut next) = (0, Index(0));
     for number in 0..count {

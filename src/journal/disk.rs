@@ -77,10 +77,9 @@ impl Lock {
 
     /// The journal that was last open for writing here, if there was one.
     pub(super) fn journal(&self) -> Option<String> {
-        let mut name = [0; 64];
+        let mut name = [0; NAME_BYTES];
         let len = self.file.as_ref()?.read_at(&mut name, 0).ok()?;
-        let name = std::str::from_utf8(name.get(..len)?).ok()?.trim();
-        (!name.is_empty()).then(|| name.to_owned())
+        parse_name(name.get(..len)?)
     }
 
     /// Notes that this journal is kept here. Only a hint; none where it cannot be written.
@@ -93,6 +92,27 @@ impl Lock {
         }
     }
 }
+
+/// The journal that the lock file on `disk` names, without taking the lock.
+pub(super) fn noted(disk: &dyn Disk) -> io::Result<Option<String>> {
+    let file = match disk.open(LOCK, false) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut name = [0; NAME_BYTES];
+    let len = read_all(&*file, &mut name, 0)?;
+    Ok(parse_name(&name[..len]))
+}
+
+/// The name of a journal in a lock file.
+fn parse_name(bytes: &[u8]) -> Option<String> {
+    let name = std::str::from_utf8(bytes).ok()?.trim();
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
+/// What of a lock file is read: a name has 36 bytes at most.
+const NAME_BYTES: usize = 64;
 
 /// One open file.
 pub trait DiskFile: Send + Sync + fmt::Debug {

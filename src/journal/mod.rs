@@ -134,6 +134,16 @@ pub enum Fault {
     },
 }
 
+impl Fault {
+    /// In words, with the directory also where the fault itself names only a file in it.
+    pub fn within(&self, directory: &std::path::Path) -> String {
+        match self {
+            Self::Damaged { .. } => format!("{}: {self}", directory.display()),
+            Self::InUse { .. } | Self::Foreign { .. } | Self::Io { .. } => self.to_string(),
+        }
+    }
+}
+
 /// A torn tail that was cut off on opening.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Truncation {

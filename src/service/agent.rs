@@ -3,6 +3,7 @@
 //! Not for what a desk does (see `desk/` and `grpc::agent`).
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -304,7 +305,13 @@ impl Link {
         let connector = move || {
             let (tls, address, refusals) =
                 (Arc::clone(&tls), Arc::clone(&address), refusals.clone());
-            async move { Ok(refusals.watch(identity::connect(&address, tls).await?)) }
+            async move {
+                let stream = identity::connect(&address, tls).await;
+                // Whoever reads it in a log or at a desk must know who did not answer.
+                let named =
+                    |error: io::Error| io::Error::new(error.kind(), format!("{address}: {error}"));
+                Ok(refusals.watch(stream.map_err(named)?))
+            }
         };
         client::connect(connector, &client::Limits::default()).with_refusals(kept)
     }

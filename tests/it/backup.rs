@@ -232,7 +232,19 @@ fn a_backup_is_for_its_own_store_and_never_half_there() {
     let desk = &lab.dev.made.desk_configs[&net::desk("NL")];
     refused(&restore_of(&lab.backup, desk, &[]), 1, "C-806", &["the desk NL/cyber"]);
     refused(&backup_of(desk, &lab.dev.path().join("none")), 1, "C-801", &["no journal"]);
-    refused(&backup_of(&lab.dev.made.relay_config, &lab.backup), 1, "C-802", &[]);
+    let taken = backup_of(&lab.dev.made.relay_config, &lab.backup);
+    refused(&taken, 1, "C-802", &["choose another name"]);
+    assert!(!String::from_utf8_lossy(&taken.stderr).contains("--move-aside"));
+    // Neither a name of nothing nor any other directory is a backup.
+    for none in [lab.dev.path().join("nosuch"), lab.dev.path().to_owned()] {
+        let says = ["is no backup", "that detente backup has made"];
+        refused(&restore_of(&none, &lab.dev.made.relay_config, &[]), 1, "C-816", &says);
+    }
+    // What cannot be looked at is not taken for what is not there.
+    let store = other.relay_data();
+    std::os::unix::fs::symlink(&store, &store).unwrap();
+    let says = ["look for", "who may read"];
+    refused(&backup_of(config, &lab.dev.path().join("none")), 1, "C-811", &says);
     // What a killed backup left behind is in nobody's way.
     let name = lab.dev.path().join("after");
     std::fs::create_dir_all(lab.dev.path().join("after.unfinished/journal")).unwrap();

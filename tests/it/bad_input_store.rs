@@ -178,6 +178,7 @@ async fn a_journal_that_was_changed_or_cut_is_refused_with_the_place() {
         let says = ["0000000000.seg is damaged at byte", "record ", "restore a copy"];
         let own = &dev.made.relay_config;
         refused(&relay(own), 3, "C-401", &says);
+        refused(&relay(own), 3, "C-401", &[segment.parent().unwrap().to_str().unwrap()]);
         refused(&["verify", "--journal", journal.to_str().unwrap()], 3, "C-401", &says);
         refused(&["rebuild", "--config", own.to_str().unwrap()], 3, "C-401", &says);
         assert_eq!(std::fs::read(&segment).unwrap(), damaged, "the evidence was changed");

@@ -1,11 +1,68 @@
 //! `detente operator`, and `detente desk times` and `overdue`, against the real programs.
 
+use std::process::Command;
+
 use serde_json::Value;
 
 use super::net::{Dev, QUESTION, desk, relay_client, run, until_blocking as until, until_up};
 
 fn json(arguments: &[&str]) -> Value {
     serde_json::from_str(&run(&[arguments, &["--json"]].concat())).unwrap()
+}
+
+/// What is said of a command that is refused with this code and these words.
+fn refused(arguments: &[&str], code: &str, words: &str) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_detente")).args(arguments).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success(), "{arguments:?}");
+    assert!(said.contains(code) && said.contains(words), "{arguments:?}: {said}");
+    said
+}
+
+/// Without its relay an agent does not say that anything was sent, nor that it will repeat what it
+/// will not.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_officer_without_a_relay_is_told_what_was_not_sent() {
+    let dev = Dev::new(&["NL", "RO"]);
+    let _agent = dev.start_agent("NL");
+    let socket = dev.desk_config("NL").counter.socket;
+    until("the agent is up", || socket.exists());
+    let config = dev.made.desk_configs[&desk("NL")].to_str().unwrap();
+    let own = ["--config", config, "--timeout", "2"];
+    let id = ["--message-id", "11111111-1111-1111-1111-111111111111"];
+    let sent = json(&[&["desk", "send"], &own[..], &id, &QUESTION].concat());
+    assert_eq!(sent["state"], "QUEUED");
+    let inbox = [&["desk", "inbox", "--out"], &own[..]].concat();
+    assert_eq!(json(&inbox)["requests"][0]["sent"], false);
+    let show = [&["desk", "show", "1111", "--officer", "duty"], &own[..]].concat();
+    for list in [&inbox, &show] {
+        let said = run(list);
+        assert!(said.contains("NOT SENT") && !said.contains("NEW"), "{said}");
+    }
+
+    let mut other = QUESTION;
+    *other.iter_mut().find(|word| word.starts_with("How long")).unwrap() = "Is it so?";
+    let again = [&["desk", "send"], &own[..], &id, &other].concat();
+    let said = refused(&again, "D-101", "choose a new one");
+    assert!(!said.contains("run the same command"), "{said}");
+
+    let address = dev.desk_config("NL").relay.address.to_string();
+    let times = [&["desk", "times"], &own[..]].concat();
+    let said = refused(&times, "E-000", &address);
+    assert!(said.contains("run it again") && !said.contains("is sent again"), "{said}");
+
+    // One does not write to oneself, nor call there.
+    for list in [&["directory"][..], &["directory", "search"]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_detente"));
+        let output = command.arg("desk").args(list).args(own).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("RO/cyber") && !said.contains("NL/cyber"), "{list:?}: {said}");
+    }
+    for ask in ["show", "call"] {
+        let arguments = [&["desk", "directory", ask, "XX"], &own[..]].concat();
+        let said = refused(&arguments, "E-105", "there is no members/XX");
+        assert!(!said.contains("may see") && !said.contains("a party"), "{said}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -54,6 +111,20 @@ async fn the_operator_and_the_desks_see_how_a_request_was_answered() {
     assert!(csv.contains(",RO,,,,1,ACKNOWLEDGE,1,"), "{csv}");
     let table = run(&[&["operator", "times"], &of_relay[..]].concat());
     assert!(table.contains("RO ") && table.contains("100 %"), "{table}");
+
+    // A member that there is not has no good figures.
+    let nobody = ["--member", "ZZ"];
+    for whose in [[&["desk"][..], &["--config", &nl][..]], [&["operator"][..], &of_relay[..]]] {
+        for what in ["times", "overdue"] {
+            let arguments = [whose[0], &[what], &nobody, whose[1]].concat();
+            refused(&arguments, "E-101", "ZZ is no member of this network");
+        }
+    }
+    let unknown = ["erase", "--request", "1f1f1f1f-1f1f-1f1f-1f1f-1f1f1f1f1f1f"];
+    let order = ["--reason", "retention", "--dry-run"];
+    let arguments = [&["operator"], &unknown[..], &order, &of_relay].concat();
+    let said = refused(&arguments, "E-105", "there is no requests/1f1f1f1f");
+    assert!(!said.contains("desk"), "{said}");
 
     assert_eq!(operator(&["overdue"])["overdue"], Value::Array(vec![]));
     assert_eq!(operator(&["requests", "--open"])["requests"][0]["handling"], "ACKNOWLEDGED");

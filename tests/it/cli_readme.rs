@@ -83,7 +83,7 @@ fn every_command_explains_itself() {
 
 #[test]
 fn exit_codes_and_codes_of_errors_are_for_scripts() {
-    let cases: [(&[&str], i32, &str); 13] = [
+    let cases: [(&[&str], i32, &str); 14] = [
         (&["desk", "nonsense"], 2, "C-209"),
         (&["relay"], 2, "C-209"),
         (&["desk"], 2, "C-201"),
@@ -93,6 +93,7 @@ fn exit_codes_and_codes_of_errors_are_for_scripts() {
         (&["desk", "--config", "/nowhere/desk.toml"], 2, "C-101"),
         (&["verify", "--journal", "/nowhere/journal"], 1, "C-404"),
         (&["desk", "send", "--to", "ro/cyber"], 2, "C-209"),
+        (&["genesis", "hash", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")], 3, "C-704"),
         (&["operator", "times"], 2, "C-207"),
         (&["operator", "times", "--from", "yesterday"], 2, "C-209"),
         (&["operator", "overdue", "--config", "/nowhere/relay.toml"], 2, "C-101"),

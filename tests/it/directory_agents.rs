@@ -332,7 +332,7 @@ fn edited(lab: &Lab) {
     let edit = ["directory", "edit", "--output", file.to_str().unwrap()];
     let told = lab.until("RO", &edit, |_| true);
     assert_eq!((told["member"].as_str(), told["version"].as_u64()), (Some("RO"), Some(1)));
-    assert_eq!(lab.refused("RO", &edit)["code"], "C-501");
+    assert_eq!(lab.refused("RO", &edit)["code"], "C-508");
     let told = lab.publish("RO", &file);
     assert_eq!(told["version"], 1);
     let changes = told["changes"].as_array().unwrap();

@@ -68,6 +68,7 @@ fn what_is_wrong_is_found_and_what_to_do_is_said() {
     let list = config.tls.revocation_lists.join("ro.crl.pem");
     std::fs::remove_file(&list).unwrap();
     said(&examined(relay, &[], 1), "revocation-list", "fail", "RO: MISSING");
+    said(&examined(relay, &[], 1), "revocation-list", "warn", "ro.crl.pem: there is no list file");
     std::fs::write(&config.tls.certificate, "nothing").unwrap();
     said(&examined(relay, &[], 1), "certificate", "fail", "certificate");
     let taken = std::net::TcpListener::bind(config.listen.desks).unwrap();
@@ -85,7 +86,18 @@ fn what_is_wrong_is_found_and_what_to_do_is_said() {
     said(&examined(desk, &[], 1), "unlock", "fail", "must be ours alone");
     let other = dev.desk_config("RO").network.genesis;
     std::fs::write(&other, "nothing").unwrap();
-    said(&examined(&dev.made.desk_configs[&net::desk("RO")], &[], 1), "genesis", "fail", "genesis");
+    let ro = &dev.made.desk_configs[&net::desk("RO")];
+    said(&examined(ro, &[], 1), "genesis", "fail", "genesis");
+    std::fs::remove_file(&other).unwrap();
+    let checks = examined(ro, &[], 1);
+    let unread = checks.iter().find(|check| check["check"] == "genesis").unwrap();
+    assert!(unread["next"].as_str().unwrap().contains("who may read"), "{unread}");
+    // A store that cannot be looked into is not one that is not there yet.
+    let data = dev.relay_data();
+    std::os::unix::fs::symlink(&data, &data).unwrap();
+    for check in ["store", "journal"] {
+        said(&examined(relay, &[], 1), check, "fail", data.to_str().unwrap());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -108,6 +120,15 @@ async fn a_damaged_journal_is_found_by_reading_it() {
     bytes[8192 + 50] ^= 1;
     std::fs::write(&segment, &bytes).unwrap();
     said(&examined(relay, &[], 1), "journal", "fail", "neither copy of the commit mark");
+    said(
+        &examined(relay, &[], 1),
+        "journal",
+        "fail",
+        segment.to_str().unwrap().trim_end_matches("/0000000000.seg"),
+    );
+    // One that is gone is not one that never was.
+    std::fs::remove_file(&segment).unwrap();
+    said(&examined(relay, &[], 1), "journal", "fail", "was here");
 }
 
 /// While no relay runs the tables are looked into, and stay as they are.

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
-use detente::cli::genesis::GenesisCommand;
+use detente::cli::genesis::{GenesisCommand, Unsound};
 use detente::cli::pki::Pki;
 use detente::envelope::genesis;
 use detente::identity::keyfile::{self, Kind};
@@ -164,7 +164,17 @@ fn nations_found_a_network_together_without_sharing_a_key() {
     };
     let (by_nl, by_xa) = (at("by-nl.bin"), at("by-xa.bin"));
     let wrong = "0".repeat(64);
-    assert!(sign(&at("nl/members/nl"), &wrong, &by_nl).is_err(), "signed another hash");
+    let refused = sign(&at("nl/members/nl"), &wrong, &by_nl).unwrap_err();
+    assert!(matches!(refused.downcast_ref(), Some(Unsound::OtherHash { .. })), "{refused}");
+    let key = at("nl/members/nl/national.key");
+    let unlock = at("nl/members/nl/unlock");
+    let arguments = ["genesis", "sign", &draft, "--key", &key, "--unlock", &unlock];
+    let to = ["--hash", &wrong, "--out", &by_nl];
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_detente"));
+    let output = command.args(arguments).args(to).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("C-703") && said.contains("do not sign"), "{said}");
     sign(&at("nl/members/nl"), &hash, &by_nl).unwrap();
     sign(&at("xa/members/xa"), &hash, &by_xa).unwrap();
     let (half, full) = (at("half.bin"), at("nl/genesis.bin"));
@@ -172,6 +182,7 @@ fn nations_found_a_network_together_without_sharing_a_key() {
     assert!(said.contains("not yet signed by XA"), "{said}");
     assert!(genesis::verify(&read(&half), &genesis::parse(&read(&half)).unwrap()).is_err());
     genesis_command(&["combine", &by_nl, &by_xa, "--out", &full]).unwrap();
+    damaged(&at("by-nl.bin"), &at("damaged.bin"), &at("again.bin"));
     let parsed = genesis::parse(&read(&full)).unwrap();
     genesis::verify(&read(&full), &parsed).unwrap();
     let shown = genesis_command(&["show", &full]).unwrap();
@@ -186,6 +197,30 @@ fn nations_found_a_network_together_without_sharing_a_key() {
         ["sign", &draft, "--key", &key, "--unlock", &unlock, "--hash", &hash, "--out", &out];
     let why = genesis_command(&arguments).unwrap_err().to_string();
     assert!(why.contains("no founding member's national key"), "{why}");
+}
+
+/// A copy that is cut, or in which a signature was changed, is named, and nothing is made of it.
+fn damaged(copy: &str, damaged: &str, out: &str) {
+    let whole = read(copy);
+    let of = |bytes: &[u8], arguments: &[&str]| {
+        std::fs::write(damaged, bytes).unwrap();
+        genesis_command(arguments).unwrap_err()
+    };
+    let combine = ["combine", copy, damaged, "--out", out];
+    for arguments in [&["show", damaged][..], &["hash", damaged], &combine] {
+        let why = of(&whole[..whole.len() / 2], arguments);
+        assert!(matches!(why.downcast_ref(), Some(Unsound::Unreadable { .. })), "{why}");
+        assert!(why.to_string().contains(damaged), "{why}");
+    }
+    // The last bytes are those of the signature.
+    let mut changed = whole.clone();
+    *changed.last_mut().unwrap() ^= 1;
+    for arguments in [&["show", damaged][..], &combine] {
+        let why = of(&changed, arguments);
+        assert!(matches!(why.downcast_ref(), Some(Unsound::FalseSignature { .. })), "{why}");
+        assert!(why.to_string().contains(damaged), "{why}");
+    }
+    assert!(!Path::new(out).exists());
 }
 
 #[test]

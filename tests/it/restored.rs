@@ -33,6 +33,7 @@ async fn desks_lose_nothing_to_a_relay_that_has_lost_its_log() {
         net.until_trouble(member, "D-301 RELAY_LOST_RECORDS");
     }
     net.send_until(4, "QUEUED");
+    net.is_held(4);
     assert!(nl.log().contains("D-301"), "{}", nl.tail());
 
     // It is given its log again: everything goes on by itself.
@@ -122,6 +123,27 @@ impl Net {
             assert!(started.elapsed() < Duration::from_secs(150), "question {n}: {said}");
             std::thread::sleep(Duration::from_millis(100));
         }
+    }
+
+    /// An officer is told that nothing is sent, why, and what to do; so is whoever looks after it.
+    fn is_held(&self, n: u8) {
+        let said = self.send(n);
+        assert!(said.contains("\"alarms\"") && said.contains("D-301"), "{said}");
+        let config = self.dev.made.desk_configs[&net::desk("NL")].to_str().unwrap().to_owned();
+        let id = id(n);
+        let own = ["--config", &config, "--message-id", &id];
+        let send = ["desk", "send", "--timeout", "2"];
+        let output = detente(&[&send[..], &own, &net::QUESTION].concat());
+        let (data, said) = (output.stdout, String::from_utf8(output.stderr).unwrap());
+        let data = String::from_utf8(data).unwrap();
+        assert!(data.contains("NOT SENT") && !data.contains("as soon as"), "{data}");
+        for words in ["ALARM D-301", "desk reconcile", "desk directory call RO/cyber"] {
+            assert!(said.contains(words), "no {words} in {said}");
+        }
+        let doctor = detente(&["doctor", "--config", &config]);
+        let said = String::from_utf8(doctor.stdout).unwrap();
+        assert_eq!(doctor.status.code(), Some(1), "{said}");
+        assert!(said.contains("D-301") && said.contains("reconcile"), "{said}");
     }
 
     fn desk(&self, member: &str, arguments: &[&str]) -> String {

@@ -305,7 +305,7 @@ impl Act {
             ..self.request(case.as_ref(), common, screen, now)?
         };
         let answer = agent.act(act).await.map_err(|failure| repeatable(failure, message))?;
-        outcome::show(&answer, screen, |id| format!("detente desk show {id}"))
+        outcome::show(&answer, agent, screen, |id| format!("detente desk show {id}")).await
     }
 
     fn on(&self) -> &On {

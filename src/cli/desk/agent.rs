@@ -23,7 +23,9 @@ pub(super) fn run(file: &Path, screen: &mut Screen) -> Result<Exit, Failure> {
 async fn serve(config: &config::Desk, file: &Path, screen: &mut Screen) -> Result<Exit, Failure> {
     let (mut hangups, mut stops) = (Hangups::new(), Stops::new());
     let mut agent = tokio::select! {
-        started = Box::pin(RunningAgent::start(config)) => started.map_err(start::failure)?,
+        started = Box::pin(RunningAgent::start(config)) => {
+            started.map_err(|error| start::failure_at(&config.store.directory, error))?
+        }
         _stop = stops.next() => return Ok(Exit::Success),
     };
     let (desk, socket) = (agent.desk().to_string(), agent.socket().display().to_string());

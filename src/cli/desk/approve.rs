@@ -84,7 +84,7 @@ impl Approve {
             Err(_) => pick(&self.id, &agent.approvals().await?)?.message_id.clone(),
         };
         let answer = agent.approve(officer, message).await?;
-        outcome::show(&answer, screen, |id| format!("detente desk show {id}"))
+        outcome::show(&answer, agent, screen, |id| format!("detente desk show {id}")).await
     }
 }
 

@@ -141,8 +141,16 @@ fn beside(
     all.into_iter().filter(|(_, value)| !value.is_empty())
 }
 
+/// False while a request of this desk has not left the agent: no record says that it has.
+fn is_sent(case: &api::Case) -> bool {
+    case.direction != "out" || case.submitted_ms != 0
+}
+
 /// The handling, with where its conditions stand.
 pub(super) fn stage(case: &api::Case) -> String {
+    if !is_sent(case) {
+        return "NOT SENT".to_owned();
+    }
     match case.conditions.as_str() {
         "" | "NONE" => case.handling.clone(),
         conditions => format!("{} (conditions {conditions})", case.handling),
@@ -240,6 +248,7 @@ pub(super) fn case_json(case: &api::Case) -> Value {
         "test": case.test,
         "exercise": case.exercise,
         "transport": case.transport,
+        "sent": is_sent(case),
         "handling": case.handling,
         "measure": case.measure,
         "follow_up": case.follow_up,
@@ -336,5 +345,9 @@ mod tests {
         assert!(page.contains("facts: two\n      lines \\u{202e}\n"), "{page}");
         assert!(page.contains("not yet recorded  ACKNOWLEDGE  RO/cyber (machine)  -"), "{page}");
         assert_eq!(case_json(&case)["acknowledged"], Value::Null);
+        let unsent = api::Case { direction: "out".into(), submitted_ms: 0, ..case.clone() };
+        assert_eq!(stage(&unsent), "NOT SENT");
+        assert_eq!(case_json(&unsent)["sent"], false);
+        assert_eq!(case_json(&case)["sent"], true);
     }
 }

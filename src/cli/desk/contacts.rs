@@ -29,7 +29,8 @@ pub(super) async fn list(
     } else {
         screen.text(&page(&contacts, now, screen.pen()))?;
     }
-    if let Some(contact) = contacts.first() {
+    let own = agent.status().await?.desk;
+    if let Some(contact) = contacts.iter().find(|contact| contact.desk != own) {
         screen.message(&format!("next: detente desk send --to {} --form FILE", contact.desk));
     }
     Ok(Exit::Success)

@@ -185,6 +185,6 @@ impl Provide {
             ..api::ActRequest::default()
         };
         let answer = agent.act(act).await.map_err(|failure| repeatable(failure, message))?;
-        outcome::show(&answer, screen, |id| format!("detente desk show {id}"))
+        outcome::show(&answer, agent, screen, |id| format!("detente desk show {id}")).await
     }
 }

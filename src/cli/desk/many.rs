@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use super::super::agent::{Agent, api};
 use super::super::moment::render_utc;
 use super::super::{Exit, Failure, Ink, Pen, Screen};
-use super::outcome::{document, refusal, request_id, short};
+use super::outcome::{HELD, document, held, refusal, request_id, short, standing};
+use super::settle;
 use crate::units::{CaseId, DeskId, Hash, MessageId};
 
 /// Labels of the derived ids.
@@ -64,18 +65,26 @@ pub(super) async fn send(
         };
         sent.push(Sent::new(to, agent.send(one).await));
     }
+    let alarms = standing(sent.iter().filter_map(|sent| sent.outcome.as_ref().ok()), agent).await;
+    let held = held(&alarms, None);
+    settle::remind(&alarms, screen);
     let marks = marks(&request);
     if screen.is_json() {
         let list: Vec<Value> = sent.iter().map(sent_json).collect();
-        screen.document(&json!({ "message_id": of_all.to_string(), "addressees": list }))?;
+        let mut told = json!({ "message_id": of_all.to_string(), "addressees": list });
+        if !alarms.is_empty() {
+            told["alarms"] = settle::document(&alarms).into();
+        }
+        screen.document(&told)?;
     } else {
-        screen.text(&table(&sent, marks, screen.pen()))?;
+        screen.text(&table(&sent, marks, held.is_some(), screen.pen()))?;
     }
     let case = sent.iter().find_map(|sent| sent.outcome.as_ref().ok()).map(|o| o.case_id.clone());
     match (sent.iter().find_map(|sent| sent.outcome.as_ref().err()), case) {
         (None, case) => {
             let case = case.map(|id| super::outcome::case_id(&id)).unwrap_or_default();
-            screen.message(&format!("next: detente desk case {}", short(&case)));
+            let next = held.unwrap_or_else(|| format!("detente desk case {}", short(&case)));
+            screen.message(&format!("next: {next}"));
             Ok(Exit::Success)
         }
         (Some(failure), _) => {
@@ -98,7 +107,7 @@ fn marks(request: &api::SendRequestRequest) -> &'static str {
     }
 }
 
-fn table(sent: &[Sent], marks: &str, pen: Pen) -> String {
+fn table(sent: &[Sent], marks: &str, held: bool, pen: Pen) -> String {
     let row = |Sent { to, outcome }: &Sent| {
         let (id, ink, state) = match outcome {
             Ok(outcome) => {
@@ -109,6 +118,8 @@ fn table(sent: &[Sent], marks: &str, pen: Pen) -> String {
                         outcome.index,
                         render_utc(outcome.time_ms)
                     )
+                } else if held {
+                    format!("{HELD}{marks}")
                 } else {
                     format!("queued{marks}")
                 };
@@ -170,7 +181,7 @@ mod tests {
             Sent::new("RO/cyber".parse().unwrap(), Ok(ok)),
             Sent::new("MD/cyber".parse().unwrap(), Ok(refused)),
         ];
-        let table = table(&sent, " EXERCISE", Pen::PLAIN);
+        let table = table(&sent, " EXERCISE", false, Pen::PLAIN);
         let rows: Vec<&str> = table.lines().collect();
         assert!(rows[1].contains("RO/cyber") && rows[1].contains("recorded EXERCISE"), "{table}");
         assert!(rows[2].contains("not sent: R-201"), "{table}");

@@ -1,31 +1,73 @@
-//! What became of a statement, told to the officer who made it.
+//! What became of a statement, told to the officer who made it: also that an alarm holds it back.
 //!
 //! Not for the history of a request (see `case.rs`).
 
 use serde_json::{Value, json};
 
-use super::super::agent::api;
+use super::super::agent::{Agent, api};
 use super::super::moment::{render_rfc3339, render_utc};
 use super::super::{Exit, Failure, Ink, Screen};
+use super::settle;
 use crate::units::{CaseId, MessageId, RequestId};
 
 /// How many digits of an id are shown where it is abbreviated: one in four thousand million
 /// clashes with another by chance.
 const SHORT_DIGITS: usize = 8;
 
+/// What is said of a statement that an alarm holds back.
+pub(super) const HELD: &str = "NOT SENT: it is on the agent's disk, and an alarm stands in the way";
+
+/// Alarms under which an agent sends nothing until somebody has reconciled it with the relay.
+const HOLDING: [&str; 2] = ["D-301", "D-302"];
+
+/// What applies at the recipient's desk now, where that is known.
+#[derive(Default)]
+pub(super) struct Recipient {
+    /// The desk.
+    pub(super) desk: Option<String>,
+    /// What is told of it to programs.
+    pub(super) now: Option<Value>,
+}
+
+/// The alarms that stand, where what was said has not gone out.
+pub(super) async fn standing(
+    outcomes: impl IntoIterator<Item = &api::StatementOutcome>,
+    agent: &mut Agent,
+) -> Vec<api::Alarm> {
+    let queued = |outcome: &api::StatementOutcome| outcome.state() == api::StatementState::Queued;
+    if !outcomes.into_iter().any(queued) {
+        return Vec::new();
+    }
+    agent.status().await.map(|status| status.alarms).unwrap_or_default()
+}
+
+/// What to do about the alarm that holds back what was said to this desk, if one does.
+pub(super) fn held(alarms: &[api::Alarm], to: Option<&str>) -> Option<String> {
+    let holds = alarms.iter().any(|alarm| HOLDING.contains(&alarm.code.as_str()));
+    let whom = to.unwrap_or("MEMBER");
+    holds.then(|| {
+        format!(
+            "detente desk reconcile, before which nothing is sent; what cannot wait goes by \
+             telephone: detente desk directory call {whom}"
+        )
+    })
+}
+
 /// Prints the outcome, and on standard error what to do next.
-pub(super) fn show(
+pub(super) async fn show(
     outcome: &api::StatementOutcome,
+    agent: &mut Agent,
     screen: &mut Screen,
     next: impl FnOnce(&str) -> String,
 ) -> Result<Exit, Failure> {
-    show_with(outcome, None, screen, next)
+    show_with(outcome, Recipient::default(), agent, screen, next).await
 }
 
 /// The same, with what applies at the recipient's desk now.
-pub(super) fn show_with(
+pub(super) async fn show_with(
     outcome: &api::StatementOutcome,
-    recipient_now: Option<Value>,
+    recipient: Recipient,
+    agent: &mut Agent,
     screen: &mut Screen,
     next: impl FnOnce(&str) -> String,
 ) -> Result<Exit, Failure> {
@@ -38,10 +80,16 @@ pub(super) fn show_with(
     }
     let recorded = outcome.state() == api::StatementState::Recorded;
     let waiting = outcome.state() == api::StatementState::Waiting;
+    let alarms = standing([outcome], agent).await;
+    let held = held(&alarms, recipient.desk.as_deref());
+    settle::remind(&alarms, screen);
     if screen.is_json() {
         let mut told = document(outcome);
-        if let Some(now) = recipient_now {
+        if let Some(now) = recipient.now {
             told["recipient_now"] = now;
+        }
+        if !alarms.is_empty() {
+            told["alarms"] = settle::document(&alarms).into();
         }
         screen.document(&told)?;
     } else {
@@ -53,6 +101,8 @@ pub(super) fn show_with(
             let said =
                 "waits for a second officer: it is on the agent's disk, and nothing was sent";
             pen.write(Ink::Yellow, said)
+        } else if held.is_some() {
+            pen.write(Ink::Red, HELD)
         } else {
             pen.write(
                 Ink::Yellow,
@@ -66,7 +116,7 @@ pub(super) fn show_with(
     let next = if waiting {
         format!("have another officer run detente desk approvals {}", short(&message))
     } else {
-        next(short(&request))
+        held.unwrap_or_else(|| next(short(&request)))
     };
     screen.message(&format!("next: {next}"));
     Ok(Exit::Success)
@@ -149,6 +199,15 @@ mod tests {
         outcome.set_state(api::StatementState::Recorded);
         assert_eq!(document(&outcome)["index"], 0);
         assert_eq!(short("1f1f1f1f-1f1f"), "1f1f1f1f");
+    }
+
+    #[test]
+    fn only_a_relay_that_has_lost_records_holds_back_what_is_said() {
+        let alarm = |code: &str| api::Alarm { code: code.into(), ..Default::default() };
+        let next = held(&[alarm("D-303"), alarm("D-301")], Some("RO/cyber")).unwrap();
+        assert!(next.contains("reconcile") && next.contains("call RO/cyber"), "{next}");
+        assert!(held(&[alarm("D-302")], None).unwrap().contains("call MEMBER"));
+        assert_eq!(held(&[alarm("D-303")], None), None);
     }
 
     #[test]

@@ -20,6 +20,9 @@ use crate::wire::detente::form::v1::Body;
 /// The longest form that is read, in bytes: the hard limit of an envelope.
 const FORM_BYTES_MAX: u64 = 1 << 20;
 
+/// The code of a form that cannot be read.
+const UNREAD: &str = "C-214";
+
 /// Send a new request
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:
@@ -140,9 +143,12 @@ impl Send {
             return many::send(agent, screen, request, to, message).await;
         }
         let answer = agent.send(request).await.map_err(|failure| repeatable(failure, message))?;
-        let recipient_now = recipient_now.as_ref().map(directory::advice_json);
+        let recipient = outcome::Recipient {
+            desk: to.first().map(ToString::to_string),
+            now: recipient_now.as_ref().map(directory::advice_json),
+        };
         let next = |id: &str| format!("detente desk show {id}");
-        outcome::show_with(&answer, recipient_now, screen, next)
+        outcome::show_with(&answer, recipient, agent, screen, next).await
     }
 
     /// Each desk once.
@@ -253,9 +259,16 @@ pub(super) fn message_or_new(given: Option<MessageId>) -> Result<MessageId, Fail
 
 /// When nobody knows whether the statement was made: how to repeat it safely.
 pub(super) fn repeatable(mut failure: Failure, message: MessageId) -> Failure {
-    if failure.exit == Exit::Failure && &*failure.code != "C-301" {
-        let repeat = format!("run the same command with --message-id {message}: it is sent once");
-        failure.next = format!("{repeat}; {}", failure.next).into();
+    let repeat = format!("run the same command with --message-id {message}: it is sent once");
+    match &*failure.code {
+        // Nothing was made that could be repeated: the agent was not there, or the id is taken.
+        "C-301" | "D-101" => {}
+        // Until there is room it fails again.
+        "D-201" => failure.next = format!("{}; then {repeat}", failure.next).into(),
+        _unknown if failure.exit == Exit::Failure => {
+            failure.next = format!("{repeat}; {}", failure.next).into();
+        }
+        _refused => {}
     }
     failure
 }
@@ -327,7 +340,7 @@ pub(super) fn read_form(
         let next = "check the path, and that the file is text in UTF-8";
         Failure::new(
             Exit::Usage,
-            "C-206",
+            UNREAD,
             "the form cannot be read",
             format!("{file}: {error}"),
             next,
@@ -356,7 +369,7 @@ pub(super) fn read_form(
     if text.len() as u64 > FORM_BYTES_MAX {
         let why = format!("{file}: more than {FORM_BYTES_MAX} bytes");
         let next = "send what belongs in the form; larger evidence travels by other means";
-        return Err(Failure::new(Exit::Usage, "C-206", "the form cannot be read", why, next));
+        return Err(Failure::new(Exit::Usage, UNREAD, "the form cannot be read", why, next));
     }
     Ok(text)
 }
@@ -373,4 +386,22 @@ pub(super) fn parse_urgency(text: &str) -> Result<Urgency, String> {
 /// A word of the field as it is spelled, from the way people type it.
 pub(super) fn upper(text: &str) -> String {
     text.replace('-', "_").to_ascii_uppercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_may_have_been_made_is_to_be_repeated() {
+        let told = |exit, code| {
+            repeatable(Failure::new(exit, code, "what", "why", "do this"), MessageId([1; 16])).next
+        };
+        assert!(told(Exit::Failure, "C-302").starts_with("run the same command with --message-id"));
+        for code in ["C-301", "D-101"] {
+            assert_eq!(&*told(Exit::Failure, code), "do this");
+        }
+        assert!(told(Exit::Failure, "D-201").starts_with("do this; then run the same command"));
+        assert_eq!(&*told(Exit::Refused, "R-104"), "do this");
+    }
 }

@@ -73,7 +73,7 @@ fn create(path: &Path, text: &str) -> Result<(), Failure> {
     made.map_err(|error| {
         let why = format!("{}: {error}", path.display());
         let next = "name another file with --output, or move that one aside";
-        Failure::new(Exit::Failure, "C-501", "the file was not written", why, next)
+        Failure::new(Exit::Failure, "C-508", "the file was not written", why, next)
     })
 }
 

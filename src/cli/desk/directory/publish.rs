@@ -107,7 +107,7 @@ fn read(path: &Path) -> Result<String, Failure> {
     use std::io::Read as _;
     let unread = |why: String| {
         let next = "check the path, and that the file is text in UTF-8 of at most 1 MiB";
-        Failure::new(Exit::Usage, "C-211", "the entry cannot be read", why, next)
+        Failure::new(Exit::Usage, "C-215", "the entry cannot be read", why, next)
     };
     let mut text = String::new();
     let file = std::fs::File::open(path)

@@ -92,7 +92,8 @@ async fn found(
     } else {
         screen.text(&page(&desks, now, screen.pen()))?;
     }
-    if let Some(first) = desks.first() {
+    let own = agent.status().await?.desk;
+    if let Some(first) = desks.iter().find(|desk| desk.desk != own) {
         screen.message(&format!("next: detente desk directory call {}", first.desk));
     }
     Ok(Exit::Success)
