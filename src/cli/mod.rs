@@ -18,6 +18,7 @@ mod moment;
 mod operator;
 pub mod pki;
 mod play;
+mod quote;
 mod relay;
 mod screen;
 pub(crate) mod signal;

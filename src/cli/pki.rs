@@ -9,6 +9,7 @@ use std::str::FromStr;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 
+use super::quote::quoted;
 use crate::envelope::words::Role;
 use crate::identity::now;
 use crate::pki::{self, Issuer, MadeKey, Spec};
@@ -307,9 +308,9 @@ fn init(init: Init, out: &mut dyn Write) -> Result<()> {
     let made = pki::dev_network(&dir, &spec, now())?;
     writeln!(out, "network   {} ({} members, sample data)", spec.network, spec.members.len())?;
     writeln!(out, "genesis   {} {}", made.hash, made.genesis.display())?;
-    writeln!(out, "relay     detente relay --config {}", made.relay_config.display())?;
+    writeln!(out, "relay     detente relay --config {}", quoted(&made.relay_config))?;
     for (desk, config) in &made.desk_configs {
-        writeln!(out, "{desk:<9} detente desk --config {}", config.display())?;
+        writeln!(out, "{desk:<9} detente desk --config {}", quoted(config))?;
     }
     Ok(())
 }
@@ -322,7 +323,7 @@ fn desk(new: &NewDesk, out: &mut dyn Write) -> Result<()> {
     writeln!(out, "# made {desk} in {directory}; how it is reached below is sample data")?;
     writeln!(out, "# add it to the nation's entry and publish that; then start its agent:")?;
     match &made.config {
-        Some(config) => writeln!(out, "# detente desk --config {}", config.display())?,
+        Some(config) => writeln!(out, "# detente desk --config {}", quoted(config))?,
         None => writeln!(out, "# write {directory}/desk.toml as deploy/desk.toml shows")?,
     }
     write!(out, "{}", made.entry)?;

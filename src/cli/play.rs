@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
+use super::signal::Stops;
 use super::{Common, Exit, Failure, Screen};
-use crate::story::{self, Played, PlayedStep, Step, Story, report};
+use crate::story::{self, Played, PlayedStep, Scene, Step, Story, Unreadable, report};
 use crate::telemetry;
 
 /// Play an incident told as text, and check what must hold
@@ -75,13 +76,17 @@ impl Play {
             }
         };
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let scene = match &self.network {
+            None => Scene::Own { keep: self.keep.as_deref() },
+            Some(dir) => Scene::Running { dir, scale: self.scale },
+        };
+        let mut signal = "";
         let played = runtime.block_on(async {
-            match &self.network {
-                None => Box::pin(story::play(&told, self.keep.as_deref(), &mut live)).await,
-                Some(dir) => Box::pin(story::play_on(&told, dir, self.scale, &mut live)).await,
-            }
+            let mut stops = Stops::new();
+            let stop = async { signal = stops.next().await };
+            Box::pin(story::play_until(&told, scene, &mut live, stop)).await
         });
-        let played = played.map_err(|error| unplayable(file, &error))?;
+        let played = played.map_err(|error| unplayable(file, &error, scene, signal))?;
         if let Some(error) = lost {
             return Err(error.into());
         }
@@ -93,21 +98,43 @@ impl Play {
 }
 
 fn read(file: &Path) -> Result<Story, Failure> {
-    let text = std::fs::read_to_string(file).map_err(|error| {
-        let why = format!("{}: {error}", file.display());
-        let next = "name a file that holds a story";
+    let unread = |why: String, next: &str| {
+        let why = format!("{}{why}", file.display());
         Failure::new(Exit::Usage, "C-901", "the story cannot be read", why, next)
+    };
+    let bytes = std::fs::read(file)
+        .map_err(|error| unread(format!(": {error}"), "name a file that holds a story"))?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let whole = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
+        let line = whole.iter().filter(|byte| **byte == b'\n').count() + 1;
+        unread(format!(", line {line}: it is not UTF-8"), "save it as text in UTF-8")
     })?;
-    Story::parse(&file.display().to_string(), &text).map_err(|unreadable| {
-        let next = "correct the line; `detente play --format` says how a story is written";
-        Failure::new(Exit::Usage, "C-902", "the story cannot be understood", unreadable, next)
-    })
+    Story::parse(&file.display().to_string(), &text).map_err(not_understood)
 }
 
-fn unplayable(file: &Path, error: &story::Error) -> Failure {
-    let why = format!("{}: {error}", file.display());
-    let next = "read the cause; with --network see that relay and agents run";
-    Failure::new(Exit::Failure, "C-903", "the story cannot be played", why, next)
+fn not_understood(unreadable: Unreadable) -> Failure {
+    let next = "correct the line; `detente play --format` says how a story is written";
+    Failure::new(Exit::Usage, "C-902", "the story cannot be understood", unreadable, next)
+}
+
+fn unplayable(file: &Path, error: &story::Error, scene: Scene<'_>, signal: &str) -> Failure {
+    let (code, what) = ("C-903", "the story cannot be played");
+    let next = match scene {
+        Scene::Own { .. } => "correct what is named, then play it again",
+        Scene::Running { .. } => "see that the relay and the agents of the story's members run",
+    };
+    match error {
+        story::Error::NoDesk(unreadable) => not_understood(unreadable.clone()),
+        story::Error::Stopped => {
+            let why = format!("{signal} came before its end; what it had made was ended in order");
+            Failure::new(Exit::Failure, "C-906", "the story was stopped", why, "play it again")
+        }
+        story::Error::At { .. } => Failure::new(Exit::Failure, code, what, error, next),
+        story::Error::Network(_) | story::Error::Running(_) => {
+            let why = format!("{}: {error}", file.display());
+            Failure::new(Exit::Failure, code, what, why, next)
+        }
+    }
 }
 
 fn write(
@@ -137,15 +164,10 @@ fn verdict(
     is_live: bool,
     screen: &mut Screen,
 ) -> Result<Exit, Failure> {
-    let tally = report::tally(played);
-    if tally.wrong == 0 {
-        if is_live {
-            let steps = played.story.steps.len();
-            screen.text(&format!(
-                "\n{steps} steps, {} as told, {} skipped\n",
-                tally.held, tally.skipped
-            ))?;
-        }
+    if is_live {
+        screen.text(&format!("\n{}\n", report::summary(played)))?;
+    }
+    if played.held() {
         return Ok(Exit::Success);
     }
     let why: Vec<String> = played

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use super::error::did_you_mean;
 use super::step::{Act, Actor, Field, Verb};
-use super::words::{self, When, Words, Wrong};
+use super::words::{self, When, Whose, Words, Wrong};
 use crate::envelope::words::{ConditionsAnswer, Extent, MlaStep, Outcome, WillAnswer};
 
 /// What an act is, and the fields that its line fills in.
@@ -149,6 +149,9 @@ pub(super) fn read(words: &mut Words<'_>, by: Actor) -> Result<Act, Wrong> {
     known.retain(|pattern| pattern.before == before);
     let (request, at, after) = subject(words)?;
     let carrier = after.strip_prefix("carried by ").filter(|_| before == MLA);
+    if let Some(carrier) = carrier {
+        words.says(at + 2, Whose::Request, carrier);
+    }
     let after = if carrier.is_some() { "" } else { after.as_str() };
     let Some(pattern) = known.iter().find(|pattern| pattern.after == after) else {
         let known = known.iter().map(|pattern| pattern.after).filter(|known| !known.is_empty());
@@ -168,8 +171,8 @@ pub(super) fn read(words: &mut Words<'_>, by: Actor) -> Result<Act, Wrong> {
 
 /// The request, and what stands between it and the colon: its first word's number, and the words.
 fn subject(words: &mut Words<'_>) -> Result<(String, usize, String), Wrong> {
-    let mut word = words.take("a request")?;
-    let request = word.trim_end_matches(':').to_owned();
+    let mut word = words.peek().unwrap_or_default();
+    let request = words.request()?;
     let at = words.number();
     let mut after = Vec::new();
     while !word.ends_with(':') && words.peek().is_some() {

@@ -11,6 +11,7 @@ use super::check_desk;
 use super::play::{Known, Player, Verdict};
 use super::stage::Error;
 use super::step::{Done, Expect, Expectation, Fact, Moment};
+use super::vocabulary::{HANDED_OVER, PRESERVATION_EXPIRED};
 use crate::grpc::counter::api;
 use crate::units::Timestamp;
 
@@ -92,7 +93,7 @@ fn untold(player: &Player<'_>, what: &Expectation) -> Option<String> {
 
 /// What comes about only when a deadline passes.
 fn is_by_deadline(word: &str) -> bool {
-    ["EXPIRED", "RELAY_FAILURE", "OFFER_FAILED", "HANDED_OVER", "PRESERVATION_EXPIRED"]
+    ["EXPIRED", "RELAY_REMMD_FAILURE", "OFFER_FAILED", HANDED_OVER, PRESERVATION_EXPIRED]
         .contains(&word)
         || word.contains("EMBARGO")
 }

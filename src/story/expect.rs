@@ -4,9 +4,9 @@
 
 use super::error::did_you_mean;
 use super::step::{Done, Expect, Expectation, Fact, Moment, Whom};
-use super::verbs::{desk, unreadable, whom};
+use super::verbs::{desk, known, whom};
+use super::vocabulary::{self, owed};
 use super::words::{self, Words, Wrong};
-use crate::units::Unreadable;
 
 /// The facts of a request by the words for them.
 const FACTS: [(&str, Fact); 15] = [
@@ -68,20 +68,19 @@ pub(super) const fn made(line: usize, text: String, what: Expectation) -> Expect
     Expect { line, text, what }
 }
 
-/// Reads what follows "expect"; words are counted from there.
-pub(super) fn read(text: &str) -> Result<Expectation, Wrong> {
-    let mut words = Words::of(text);
+/// Reads what follows "expect".
+pub(super) fn read(words: &mut Words<'_>) -> Result<Expectation, Wrong> {
     let expectation = if words.eat("relay sees no word") {
-        relay_sees(&mut words, false)?
+        relay_sees(words, false)?
     } else if words.eat("relay sees the word") {
-        relay_sees(&mut words, true)?
+        relay_sees(words, true)?
     } else if words.eat("p90 of") {
-        p90(&mut words)?
+        p90(words)?
     } else {
         let mut ahead = words.clone();
         match (ahead.take("a request or a desk")?, ahead.peek()) {
-            (_, Some(word)) if OF_DESK.contains(&word) => of_desk(&mut words)?,
-            (_, _) => of_request(&mut words)?,
+            (_, Some(word)) if OF_DESK.contains(&word) => of_desk(words)?,
+            (_, _) => of_request(words)?,
         }
     };
     words.end()?;
@@ -98,7 +97,7 @@ fn p90(words: &mut Words<'_>) -> Result<Expectation, Wrong> {
     if !words.eat("acknowledgement of") {
         return Err((words.number(), "\"acknowledgement of\" is missing".to_owned()));
     }
-    let requests = list(words, "within", "a request")?;
+    let requests = list(words, "within", "a request", |words| words.request())?;
     Ok(Expectation::P90 { requests, ms: span(words)? })
 }
 
@@ -107,12 +106,15 @@ fn of_desk(words: &mut Words<'_>) -> Result<Expectation, Wrong> {
     match words.take("what holds")? {
         kind @ ("inbox" | "outbox") => {
             let inbox = kind == "inbox";
-            let requests =
-                if words.eat("empty") { Vec::new() } else { list(words, "", "a request")? };
+            let requests = if words.eat("empty") {
+                Vec::new()
+            } else {
+                list(words, "", "a request", |words| words.request())?
+            };
             Ok(Expectation::Box { desk, inbox, requests })
         }
         "knows" if words.eat("nothing of") => {
-            Ok(Expectation::KnowsNothing { desk, request: words.take("a request")?.to_owned() })
+            Ok(Expectation::KnowsNothing { desk, request: words.request()? })
         }
         "reads" => {
             let is_there = !words.eat("no");
@@ -120,7 +122,7 @@ fn of_desk(words: &mut Words<'_>) -> Result<Expectation, Wrong> {
             if !words.eat("in") {
                 return Err((words.number(), "\"in\" and a request are missing".to_owned()));
             }
-            let request = words.take("a request")?.to_owned();
+            let request = words.request()?;
             Ok(Expectation::Reads { desk, request, text, is_there })
         }
         "is" => {
@@ -139,14 +141,14 @@ fn of_desk(words: &mut Words<'_>) -> Result<Expectation, Wrong> {
                 let why = "\"requests in the case of\" is missing";
                 return Err((words.number(), why.to_owned()));
             }
-            let request = words.take("a request")?.to_owned();
+            let request = words.request()?;
             Ok(Expectation::CaseHas { desk, request, count })
         }
         "sees" => sees(words, desk),
         "owes" => {
             let what =
-                if words.eat("nothing on") { Vec::new() } else { list(words, "on", "what")? };
-            Ok(Expectation::Owes { desk, request: words.take("a request")?.to_owned(), what })
+                if words.eat("nothing on") { Vec::new() } else { list(words, "on", "what", owed)? };
+            Ok(Expectation::Owes { desk, request: words.request()?, what })
         }
         "calls" => calls(words, desk),
         other => words.wrong(format!("a desk does not {other:?}")),
@@ -160,10 +162,10 @@ fn sees(words: &mut Words<'_>, desk: String) -> Result<Expectation, Wrong> {
     }
     let mut standing = Vec::new();
     loop {
-        let request = words.take("a request")?.to_owned();
-        let stage = words.take("its stage of handling")?;
-        standing.push((request, stage.trim_end_matches(',').to_owned()));
-        if !stage.ends_with(',') {
+        let request = words.request()?;
+        let is_last = !words.peek().is_some_and(|word| word.ends_with(','));
+        standing.push((request, vocabulary::handling(words)?));
+        if is_last {
             return Ok(Expectation::Sees { desk, standing });
         }
     }
@@ -175,8 +177,10 @@ fn calls(words: &mut Words<'_>, desk: String) -> Result<Expectation, Wrong> {
     let whom = Whom { desk: called, urgency };
     match words.take("\"on\" or \"because\"")? {
         "on" => {
-            let usage = word(words, "the use of a channel")?;
-            let system = word(words, "a channel")?;
+            let word = words.take("the use of a channel")?;
+            let usage = known(words, word)?;
+            let word = words.take("a channel")?;
+            let system = known(words, word)?;
             Ok(Expectation::CallsOn { desk, whom, usage, system })
         }
         "because" => Ok(Expectation::CallsBecause { desk, whom, text: quoted(words)? }),
@@ -184,19 +188,8 @@ fn calls(words: &mut Words<'_>, desk: String) -> Result<Expectation, Wrong> {
     }
 }
 
-/// A word of the field.
-fn word<T: std::str::FromStr<Err = Unreadable>>(
-    words: &mut Words<'_>,
-    what: &str,
-) -> Result<T, Wrong> {
-    match words.take(what)?.parse() {
-        Ok(word) => Ok(word),
-        Err(error) => words.wrong(unreadable(&error)),
-    }
-}
-
 fn of_request(words: &mut Words<'_>) -> Result<Expectation, Wrong> {
-    let request = words.take("a request")?.to_owned();
+    let request = words.request()?;
     for (phrase, what) in DONE {
         if words.eat(phrase) {
             return Ok(Expectation::Within { request, what, ms: span(words)? });
@@ -212,10 +205,10 @@ fn of_request(words: &mut Words<'_>) -> Result<Expectation, Wrong> {
         }
     }
     if words.eat("follows") {
-        return Ok(Expectation::Follows { request, parent: words.take("a request")?.to_owned() });
+        return Ok(Expectation::Follows { request, parent: words.request()? });
     }
     if words.eat("MLA carried by") {
-        let carrier = words.take("a request")?.to_owned();
+        let carrier = words.request()?;
         return Ok(Expectation::CarriedBy { request, carrier });
     }
     if words.eat("approved by") {
@@ -227,13 +220,12 @@ fn of_request(words: &mut Words<'_>) -> Result<Expectation, Wrong> {
         return Ok(Expectation::Warned { request, text: quoted(words)? });
     }
     if words.eat("overdue") {
-        let span = words.take("what is overdue")?;
-        let span = (span != "nothing").then(|| span.to_owned());
+        let span = vocabulary::overdue(words)?;
         return Ok(Expectation::Overdue { request, span });
     }
     if words.eat("records") {
         let is_there = !words.eat("no");
-        let what = words.take("what")?.to_owned();
+        let what = vocabulary::recorded(words)?;
         return Ok(Expectation::Records { request, what, is_there });
     }
     let word = words.take("what holds of it")?;
@@ -242,19 +234,24 @@ fn of_request(words: &mut Words<'_>) -> Result<Expectation, Wrong> {
         let meant = did_you_mean(word, known.chain(OF_REQUEST).chain(OF_DESK));
         return words.wrong(format!("a request has no {word:?}{meant}"));
     };
-    let value = words.take("its value")?.to_owned();
+    let value = vocabulary::value(words, word, *fact)?;
     let at = if words.eat("at") { Some(desk(words)?) } else { None };
     Ok(Expectation::Fact { request, fact: *fact, value, at })
 }
 
-/// Names with commas between, up to a word that ends them.
-fn list(words: &mut Words<'_>, end: &str, what: &str) -> Result<Vec<String>, Wrong> {
+/// Names with commas between, up to a word that ends them; each is taken by `one`.
+fn list(
+    words: &mut Words<'_>,
+    end: &str,
+    what: &str,
+    one: fn(&mut Words<'_>) -> Result<String, Wrong>,
+) -> Result<Vec<String>, Wrong> {
     let mut names = Vec::new();
     while let Some(word) = words.peek() {
         if word == end {
             break;
         }
-        names.push(words.take(what)?.trim_end_matches(',').to_owned());
+        names.push(one(words)?);
     }
     if names.is_empty() {
         return Err((words.number(), format!("{what} is missing")));

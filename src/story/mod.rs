@@ -9,6 +9,7 @@ mod check;
 mod check_desk;
 mod error;
 mod expect;
+mod names;
 mod perform;
 mod play;
 mod read;
@@ -16,10 +17,11 @@ pub mod report;
 mod stage;
 mod step;
 mod verbs;
+mod vocabulary;
 mod words;
 
 pub use error::Unreadable;
-pub use play::{Played, PlayedStep, Verdict, play, play_on};
+pub use play::{Played, PlayedStep, Scene, Verdict, play, play_on, play_until};
 pub use stage::Error;
 pub use step::{Expect, Member, Step, Story};
 

@@ -36,6 +36,10 @@ impl Player<'_> {
         let about = requests_of(&step.what);
         if let Some(why) = self.why_left_out(step, &about) {
             self.left_out.extend(about.into_iter().map(str::to_owned));
+            // What builds on a request that was not made here is left out too.
+            if let What::Ask(ask) = &step.what {
+                self.left_out.extend(ask.names());
+            }
             return Ok(Outcome::Skipped(why));
         }
         match &step.what {
@@ -43,7 +47,7 @@ impl Player<'_> {
             What::Ask(ask) => self.ask(ask).await,
             What::Act(act) => self.say(act).await,
             What::Open { by, request } => {
-                let Some(known) = self.known.get(request) else { return Ok(unknown(request)) };
+                let Some(known) = self.known.get(request) else { return Ok(unmade(request)) };
                 let officer = self.stage.officer(&by.desk, &by.officer)?;
                 Ok(officer.read(known.id).await.map_or_else(refused, |_| Outcome::Done))
             }
@@ -103,7 +107,7 @@ impl Player<'_> {
         let mut case = case;
         for (name, is_parent) in [(&ask.following, true), (&ask.with, false)] {
             let Some(name) = name else { continue };
-            let Some(known) = self.known.get(name) else { return Ok(Err(unknown(name))) };
+            let Some(known) = self.known.get(name) else { return Ok(Err(unmade(name))) };
             case = Some(known.case);
             parent = if is_parent { Some(known.id) } else { parent };
         }
@@ -147,10 +151,9 @@ impl Player<'_> {
     }
 
     fn facts(&self, ask: &Ask, parent: Option<RequestId>) -> RequestFacts {
-        let instrument = ask.instrument.as_ref().and_then(|text| text.parse().ok());
         RequestFacts {
             kind: ask.kind,
-            instrument: instrument.unwrap_or(Instrument::Budapest),
+            instrument: ask.instrument.clone().unwrap_or(Instrument::Budapest),
             urgency: ask.urgency.unwrap_or_else(|| default_urgency(ask.kind)),
             test: ask.test,
             exercise: self.story.exercise,
@@ -166,10 +169,10 @@ impl Player<'_> {
     }
 
     async fn say(&mut self, act: &Act) -> Result<Outcome, Error> {
-        let Some(known) = self.known.get(&act.request) else { return Ok(unknown(&act.request)) };
+        let Some(known) = self.known.get(&act.request) else { return Ok(unmade(&act.request)) };
         let mut carried_by = None;
         if let Some(carrier) = &act.carrier {
-            let Some(known) = self.known.get(carrier) else { return Ok(unknown(carrier)) };
+            let Some(known) = self.known.get(carrier) else { return Ok(unmade(carrier)) };
             carried_by = Some(known.id);
         }
         let did = made(act.verb, carried_by, |when| self.moment(when));
@@ -265,8 +268,9 @@ fn is_warning(advice: &api::CallAdvice) -> bool {
     !advice.closed_because.is_empty()
 }
 
-fn unknown(request: &str) -> Outcome {
-    Outcome::Skipped(format!("{request} was never made"))
+/// The step that makes a request has failed: not what was told.
+fn unmade(request: &str) -> Outcome {
+    Outcome::Refused(String::new(), format!("{request} was never made"))
 }
 
 fn refused(failure: Failure) -> Outcome {

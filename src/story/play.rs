@@ -4,6 +4,7 @@
 //! shown (see `report/`).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::{Future, pending};
 use std::path::Path;
 
 use super::check;
@@ -112,9 +113,27 @@ pub(super) struct Player<'a> {
     pub(super) approval: Option<String>,
 }
 
+/// Where a story is played.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scene<'a> {
+    /// On a network of its own, in virtual time. In a directory that is given, which is empty or
+    /// not there, everything of the network is left behind: keys, journals, published logs.
+    Own {
+        /// The directory.
+        keep: Option<&'a Path>,
+    },
+    /// On a network that runs, in real time.
+    Running {
+        /// Its directory.
+        dir: &'a Path,
+        /// How many times as fast as told.
+        scale: u32,
+    },
+}
+
 /// Plays a story on a network of its own, in virtual time. `told` hears of every step as it ends.
 /// In a directory that is given, which is empty or not there, everything of the network is left
-/// behind: keys, journals, published logs.
+/// behind.
 ///
 /// # Errors
 /// [`Error`]: it cannot be played at all. What does not hold is no error here.
@@ -123,8 +142,7 @@ pub async fn play(
     keep: Option<&Path>,
     told: &mut dyn FnMut(&Step, &PlayedStep),
 ) -> Result<Played, Error> {
-    let stage = Stage::own(story, keep).await?;
-    run(story, stage, told).await
+    play_until(story, Scene::Own { keep }, told, pending()).await
 }
 
 /// Plays a story on a network that runs in `dir`, in real time, `scale` times as fast as told.
@@ -137,16 +155,24 @@ pub async fn play_on(
     scale: u32,
     told: &mut dyn FnMut(&Step, &PlayedStep),
 ) -> Result<Played, Error> {
-    let stage = Stage::running(dir, scale).await?;
-    run(story, stage, told).await
+    play_until(story, Scene::Running { dir, scale }, told, pending()).await
 }
 
-async fn run(
+/// Plays a story until its end, or until `stop` is there: a network of its own is then ended in
+/// good order, and removed unless it is kept.
+///
+/// # Errors
+/// As [`play`], or [`Error::Stopped`].
+pub async fn play_until(
     story: &Story,
-    stage: Stage,
+    scene: Scene<'_>,
     told: &mut dyn FnMut(&Step, &PlayedStep),
+    stop: impl Future<Output = ()>,
 ) -> Result<Played, Error> {
-    let zones = stage.zones(story).await?;
+    let stage = match scene {
+        Scene::Own { keep } => Stage::own(story, keep).await?,
+        Scene::Running { dir, scale } => Stage::running(story, dir, scale).await?,
+    };
     let mut player = Player {
         story,
         stage,
@@ -157,18 +183,32 @@ async fn run(
         told: Vec::new(),
         approval: None,
     };
-    let mut steps = Vec::new();
-    for step in &story.steps {
-        player.stage.go_to(story, step.at_ms).await?;
-        let played = player.step(step).await?;
-        told(step, &played);
-        steps.push(played);
-    }
-    player.stage.end().await?;
-    Ok(Played { story: story.clone(), zones, steps })
+    let played = tokio::select! {
+        biased;
+        () = stop => Err(Error::Stopped),
+        played = Box::pin(player.run(told)) => played,
+    };
+    // Also after a failure: what runs would write into a directory that is removed.
+    let ended = player.stage.end().await;
+    let played = played?;
+    ended.map(|()| played)
 }
 
 impl Player<'_> {
+    async fn run(&mut self, told: &mut dyn FnMut(&Step, &PlayedStep)) -> Result<Played, Error> {
+        let story = self.story;
+        let zones = self.stage.zones().await?;
+        let mut steps = Vec::new();
+        for step in &story.steps {
+            let at = |error: Error| error.at(story, step.line);
+            self.stage.go_to(story, step.at_ms).await.map_err(at)?;
+            let played = self.step(step).await.map_err(at)?;
+            told(step, &played);
+            steps.push(played);
+        }
+        Ok(Played { story: story.clone(), zones, steps })
+    }
+
     async fn step(&mut self, step: &Step) -> Result<PlayedStep, Error> {
         let at = self.stage.now();
         self.at_ms = step.at_ms;
@@ -188,7 +228,8 @@ impl Player<'_> {
         self.stage.settle().await?;
         let mut checks = Vec::new();
         for expect in &step.expects {
-            checks.push(check::look(self, expect).await?);
+            let looked = check::look(self, expect).await;
+            checks.push(looked.map_err(|error| error.at(self.story, expect.line))?);
         }
         let (told, approval) = (std::mem::take(&mut self.told), self.approval.take());
         Ok(PlayedStep { at, from, to, told, approval, done, checks })

@@ -4,9 +4,13 @@
 
 use super::error::{Unreadable, did_you_mean};
 use super::expect;
-use super::step::{Act, Ask, Field, Member, Step, Story, What};
+use super::names::Names;
+use super::step::{Act, Ask, Field, Member, NamedDesk, Step, Story, What};
 use super::verbs;
+use super::vocabulary;
 use super::words::{self, Words, Wrong};
+use crate::envelope::words::Instrument;
+use crate::rules::entry::is_known_zone;
 use crate::units::{MemberId, Timestamp};
 
 /// How a line of the head begins.
@@ -40,6 +44,8 @@ struct Reader {
     members: Vec<Member>,
     exercise: bool,
     steps: Vec<Step>,
+    desks: Vec<NamedDesk>,
+    names: Names,
     /// How far the lines under the newest step are indented.
     indent: usize,
 }
@@ -68,20 +74,21 @@ impl Reader {
         if indent > self.indent {
             return go_on(step, told);
         }
-        match told.strip_prefix("expect ") {
-            Some(expected) => {
-                let what = expect::read(expected)
-                    .map_err(|(word, why)| (if word > 0 { word + 1 } else { 0 }, why))?;
-                let text = expected.to_owned();
-                step.expects.push(expect::made(self.line, text, what));
-                Ok(())
-            }
-            None => field(step, self.line, told),
-        }
+        let Some(expected) = told.strip_prefix("expect ") else {
+            return field(step, self.line, told);
+        };
+        let mut words = Words::of(told);
+        words.eat("expect");
+        let what = expect::read(&mut words)?;
+        step.expects.push(expect::made(self.line, expected.to_owned(), what));
+        self.resolve(words)
     }
 
     fn head(&mut self, line: &str) -> Result<(), Wrong> {
         let mut words = Words::of(line);
+        if !self.steps.is_empty() {
+            return Err((1, "the head comes before the first step".to_owned()));
+        }
         match words.take("a word")? {
             "Story:" => self.title = words.rest(),
             "Start:" => {
@@ -95,7 +102,13 @@ impl Reader {
                 }
                 words.end()?;
             }
-            "Member" => self.members.push(member(&mut words)?),
+            "Member" => {
+                let member = member(&mut words)?;
+                if !self.names.joins(&member.id) {
+                    return Err((2, format!("{:?} is a member already", member.id)));
+                }
+                self.members.push(member);
+            }
             "Exercise" => {
                 self.exercise = true;
                 words.end()?;
@@ -131,14 +144,32 @@ impl Reader {
         let mut words = Words::of(line_told);
         words.take("a moment")?;
         let what = verbs::read(&mut words)?;
+        // What is said to the reader alone is not refused.
+        let refused = refused.filter(|_| what != What::Note);
+        if let Some(code) = &refused {
+            vocabulary::code(code).map_err(|why| (Words::of(line).last(), why))?;
+        }
+        self.resolve(words)?;
+        if let (What::Ask(ask), None) = (&what, &refused) {
+            self.names.makes(ask, self.line)?;
+        }
         let text = line.split_once(' ').map_or("", |(_, text)| text.trim()).to_owned();
         let (line, expects) = (self.line, Vec::new());
         self.steps.push(Step { line, text, at_ms, what, refused, expects });
         Ok(())
     }
 
+    /// Looks up the names that a line says.
+    fn resolve(&mut self, words: Words<'_>) -> Result<(), Wrong> {
+        let desks = self.names.resolve(words.names())?.into_iter();
+        let line = self.line;
+        self.desks.extend(desks.map(|(word, desk)| NamedDesk { line, word, desk }));
+        Ok(())
+    }
+
     fn finish(self, file: &str) -> Result<Story, Unreadable> {
-        let Self { line, title, start, members, exercise, steps, indent: _ } = self;
+        let Self { line, title, start, members, exercise, steps, desks, names: _, indent: _ } =
+            self;
         let lacks = |what: &str| Unreadable {
             file: file.to_owned(),
             line: line.max(1),
@@ -155,7 +186,7 @@ impl Reader {
         if steps.is_empty() {
             return Err(lacks("a step"));
         }
-        Ok(Story { file: file.to_owned(), title, start, members, exercise, steps })
+        Ok(Story { file: file.to_owned(), title, start, members, exercise, steps, desks })
     }
 }
 
@@ -167,26 +198,44 @@ fn member(words: &mut Words<'_>) -> Result<Member, Wrong> {
         return words.wrong(error.why);
     }
     let mut member = Member { id: id.to_owned(), ..Member::default() };
-    for part in words.rest().split(',').map(str::trim).filter(|part| !part.is_empty()) {
-        let (name, value) = part.split_once(' ').unwrap_or((part, ""));
-        let wrong = |why: String| (0, why);
-        match name {
+    while words.peek().is_some() {
+        match words.take("what is said of it")? {
             "preserves" => {
-                let days = value.trim_end_matches(" days").parse();
-                let days = days.map_err(|_| wrong(format!("{value:?} is not \"90 days\"")))?;
+                let text = words.take("a number of days")?.trim_end_matches(',');
+                let Ok(days) = text.parse() else {
+                    return words.wrong(format!("{text:?} is no number of days (90 days)"));
+                };
                 member.preserves_days = Some(days);
+                let _unit = words.eat("days") || words.eat("days,");
             }
-            "instruments" => {
-                member.instruments = Some(value.split(' ').map(str::to_owned).collect());
+            "instruments" => member.instruments = Some(instruments(words)?),
+            "zone" => {
+                let name = words.take("a time zone")?.trim_end_matches(',');
+                if !is_known_zone(name) {
+                    let why = "is no time zone of the IANA database (Europe/Bucharest)";
+                    return words.wrong(format!("{name:?} {why}"));
+                }
+                member.time_zone = Some(name.to_owned());
             }
-            "zone" => member.time_zone = Some(value.to_owned()),
             other => {
                 let meant = did_you_mean(other, ["preserves", "instruments", "zone"]);
-                return Err(wrong(format!("a member has no {other:?}{meant}")));
+                return words.wrong(format!("a member has no {other:?}{meant}"));
             }
         }
     }
     Ok(member)
+}
+
+/// The words of instruments, up to a comma.
+fn instruments(words: &mut Words<'_>) -> Result<Vec<Instrument>, Wrong> {
+    let mut found = Vec::new();
+    loop {
+        let word = words.take("an instrument")?;
+        found.push(verbs::known(words, word.trim_end_matches(','))?);
+        if word.ends_with(',') || words.peek().is_none() {
+            return Ok(found);
+        }
+    }
 }
 
 /// The line without "is refused CODE" at its end, and the code.

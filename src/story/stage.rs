@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::step::{Fault, Story};
+use super::error::Unreadable;
+use super::step::{Fault, NamedDesk, Story};
 use crate::grpc::counter::{self, Counter};
 use crate::grpc::{Failure, Officer};
 use crate::identity;
@@ -26,6 +27,34 @@ pub enum Error {
     /// A running network lacks something.
     #[error("{0}")]
     Running(String),
+    /// A step or an expectation of this line cannot be tried.
+    #[error("{file}, line {line}: {error}")]
+    At {
+        /// The story's file.
+        file: String,
+        /// The line, from 1.
+        line: usize,
+        /// Why.
+        error: Box<Self>,
+    },
+    /// It names a desk that a network of its own does not have.
+    #[error("{0}")]
+    NoDesk(Unreadable),
+    /// It was stopped before its end.
+    #[error("it was stopped before its end")]
+    Stopped,
+}
+
+impl Error {
+    /// The same, of a line of a story; the line that is named first stands.
+    pub(super) fn at(self, story: &Story, line: usize) -> Self {
+        match self {
+            Self::At { .. } | Self::NoDesk(_) | Self::Stopped => self,
+            Self::Network(_) | Self::Running(_) => {
+                Self::At { file: story.file.clone(), line, error: Box::new(self) }
+            }
+        }
+    }
 }
 
 /// A stage.
@@ -38,7 +67,10 @@ pub(super) enum Stage {
 
 /// A network that runs: its agents' counters, and how real time goes.
 pub(super) struct Running {
-    counters: BTreeMap<String, Counter>,
+    /// The directory that it lies in.
+    dir: PathBuf,
+    /// Each desk's counter, or why it is not reached.
+    counters: BTreeMap<String, Result<Counter, String>>,
     /// The story's time goes by this many times as fast.
     scale: u32,
     /// When the first step was, by the story and by the wall clock.
@@ -49,6 +81,16 @@ impl Stage {
     /// A network of the story's members in this process, with its clock at the first step; it is
     /// left behind in a directory that is given.
     pub(super) async fn own(story: &Story, keep: Option<&Path>) -> Result<Self, Error> {
+        for NamedDesk { line, word, desk } in &story.desks {
+            let mut parts = desk.split('/');
+            let member = parts.next().unwrap_or_default();
+            if parts.next().is_some_and(|name| name != testkit::DESK) {
+                let only = format!("{member}/{}", testkit::DESK);
+                let why = format!("{desk:?} is no desk here: {member} has the desk {only}");
+                let (file, line, word) = (story.file.clone(), *line, *word);
+                return Err(Error::NoDesk(Unreadable { file, line, word, why }));
+            }
+        }
         let members: Vec<&str> = story.members.iter().map(|member| member.id.as_str()).collect();
         let first = story.steps.first().map_or(0, |step| step.at_ms).min(0);
         let told = story.members.clone();
@@ -59,7 +101,7 @@ impl Stage {
                     member.preservation_days_min = days;
                 }
                 if let Some(instruments) = &told.instruments {
-                    member.instruments.clone_from(instruments);
+                    member.instruments = instruments.iter().map(ToString::to_string).collect();
                 }
                 if let Some(zone) = &told.time_zone {
                     member.desk.iter_mut().for_each(|desk| desk.time_zone.clone_from(zone));
@@ -72,20 +114,24 @@ impl Stage {
     }
 
     /// The network in `dir`, as `pki init` lays one out, whose agents run.
-    pub(super) async fn running(dir: &Path, scale: u32) -> Result<Self, Error> {
+    pub(super) async fn running(story: &Story, dir: &Path, scale: u32) -> Result<Self, Error> {
         let mut counters = BTreeMap::new();
         for (desk, socket) in sockets(dir)? {
             let connected = counter::connect(&socket).await;
-            let counter = connected.map_err(|error| {
-                Error::Running(format!("nobody answers at {}: {error}", socket.display()))
-            })?;
-            counters.insert(desk, counter);
+            let unreached =
+                |_| format!("the agent of {desk} is not reached at {}", socket.display());
+            counters.insert(desk.clone(), connected.map_err(unreached));
         }
         if counters.is_empty() {
-            let why = format!("{} has no members/*/*/agent.sock: no agent runs", dir.display());
+            let why = format!("{} has no members/*/*/desk.toml: no desk", dir.display());
             return Err(Error::Running(why));
         }
-        Ok(Self::Running(Running { counters, scale, began: None }))
+        let running = Running { dir: dir.to_owned(), counters, scale, began: None };
+        // Before the first step, so that none is half of a story.
+        for NamedDesk { line, desk, .. } in &story.desks {
+            running.counter(desk).map_err(|error| error.at(story, *line))?;
+        }
+        Ok(Self::Running(running))
     }
 
     /// True when it has a clock of its own and can be hurt.
@@ -142,28 +188,21 @@ impl Stage {
 
     /// The full name of a desk, as "NL/cyber".
     pub(super) fn full_name(&self, desk: &str) -> Result<String, Error> {
-        let found = match self {
+        match self {
             Self::Own(network) => {
-                network.desks().map(ToString::to_string).find(|name| is_named(name, desk))
+                let found =
+                    network.desks().map(ToString::to_string).find(|name| is_named(name, desk));
+                found.ok_or_else(|| testkit::Error::NoDesk(desk.to_owned()).into())
             }
-            Self::Running(running) => {
-                running.counters.keys().find(|name| is_named(name, desk)).cloned()
-            }
-        };
-        found.ok_or_else(|| Error::Running(format!("{desk} is no desk of this network")))
+            Self::Running(running) => running.find(desk).map(|(name, _)| name.clone()),
+        }
     }
 
     /// An officer of a desk.
     pub(super) fn officer(&self, desk: &str, officer: &str) -> Result<Officer, Error> {
         match self {
             Self::Own(network) => Ok(network.desk(desk)?.officer(officer)),
-            Self::Running(running) => {
-                let name = self.full_name(desk)?;
-                let counter = running.counters.get(&name).cloned();
-                let counter =
-                    counter.ok_or_else(|| Error::Running(format!("{desk} has no agent")))?;
-                Ok(Officer::new(counter, officer, PATIENCE))
-            }
+            Self::Running(running) => Ok(Officer::new(running.counter(desk)?, officer, PATIENCE)),
         }
     }
 
@@ -182,8 +221,15 @@ impl Stage {
     }
 
     /// The time zone of every desk.
-    pub(super) async fn zones(&self, story: &Story) -> Result<BTreeMap<String, String>, Error> {
-        let first = story.members.first().map(|member| member.id.clone()).unwrap_or_default();
+    pub(super) async fn zones(&self) -> Result<BTreeMap<String, String>, Error> {
+        let first = match self {
+            Self::Own(network) => network.desks().next().map(ToString::to_string),
+            Self::Running(running) => {
+                let mut reached = running.counters.iter().filter(|(_, counter)| counter.is_ok());
+                reached.next().map(|(name, _)| name.clone())
+            }
+        };
+        let first = first.ok_or_else(|| Error::Running("no agent is reached".to_owned()))?;
         let contacts = self.officer(&first, "duty")?.contacts().await;
         let contacts = contacts.map_err(|failure: Failure| Error::Running(failure.to_string()))?;
         Ok(contacts.into_iter().map(|contact| (contact.desk, contact.time_zone)).collect())
@@ -229,11 +275,26 @@ impl Stage {
     }
 }
 
+impl Running {
+    fn find(&self, desk: &str) -> Result<(&String, &Result<Counter, String>), Error> {
+        self.counters.iter().find(|(name, _)| is_named(name, desk)).ok_or_else(|| {
+            let dir = self.dir.display();
+            Error::Running(format!("{desk} is no desk of the network in {dir}"))
+        })
+    }
+
+    /// The counter of a desk, if its agent is reached.
+    fn counter(&self, desk: &str) -> Result<Counter, Error> {
+        let (_, counter) = self.find(desk)?;
+        counter.clone().map_err(Error::Running)
+    }
+}
+
 fn is_named(full: &str, desk: &str) -> bool {
     full == desk || full.split('/').next() == Some(desk)
 }
 
-/// The agents' sockets, by desk.
+/// Where each desk's agent listens while it runs.
 fn sockets(dir: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
     let failed = |path: &Path, error: std::io::Error| {
         Error::Running(format!("{} cannot be read: {error}", path.display()))
@@ -244,10 +305,9 @@ fn sockets(dir: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
         let Ok(desks) = member.path().read_dir() else { continue };
         for desk in desks.flatten() {
             let socket = desk.path().join("agent.sock");
+            let is_desk = socket.exists() || desk.path().join("desk.toml").exists();
             let (member, desk) = (member.file_name(), desk.file_name());
-            if let (Some(member), Some(desk), true) =
-                (member.to_str(), desk.to_str(), socket.exists())
-            {
+            if let (Some(member), Some(desk), true) = (member.to_str(), desk.to_str(), is_desk) {
                 found.push((format!("{}/{desk}", member.to_uppercase()), socket));
             }
         }

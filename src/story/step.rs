@@ -5,7 +5,7 @@
 use super::words::When;
 use crate::envelope::entry::words::{System, Use};
 use crate::envelope::words::{
-    ConditionsAnswer, Extent, MlaStep, Outcome, RequestType, Urgency, WillAnswer,
+    ConditionsAnswer, Extent, Instrument, MlaStep, Outcome, RequestType, Urgency, WillAnswer,
 };
 use crate::units::Timestamp;
 
@@ -24,6 +24,16 @@ pub struct Story {
     pub exercise: bool,
     /// What happens, in order of time.
     pub steps: Vec<Step>,
+    /// The desks that it names.
+    pub(super) desks: Vec<NamedDesk>,
+}
+
+/// A desk where it is named: "NL" or "NL/cyber", its line and its word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct NamedDesk {
+    pub(super) line: usize,
+    pub(super) word: usize,
+    pub(super) desk: String,
 }
 
 /// A member, and what differs from the sample data.
@@ -34,7 +44,7 @@ pub struct Member {
     /// How long it preserves at least, in days.
     pub preserves_days: Option<u32>,
     /// Its instruments.
-    pub instruments: Option<Vec<String>>,
+    pub instruments: Option<Vec<Instrument>>,
     /// IANA time zone of its desks.
     pub time_zone: Option<String>,
 }
@@ -91,7 +101,7 @@ pub(super) struct Ask {
     pub(super) to: Vec<String>,
     pub(super) kind: RequestType,
     pub(super) urgency: Option<Urgency>,
-    pub(super) instrument: Option<String>,
+    pub(super) instrument: Option<Instrument>,
     pub(super) following: Option<String>,
     pub(super) with: Option<String>,
     pub(super) test: bool,
@@ -100,10 +110,17 @@ pub(super) struct Ask {
     /// Until then the recipients must not know of it.
     pub(super) embargo: Option<When>,
     pub(super) name: String,
+    /// The number of the word that names it.
+    pub(super) named_at: usize,
     pub(super) fields: Vec<Field>,
 }
 
 impl Ask {
+    /// The names of the requests that it makes.
+    pub(super) fn names(&self) -> impl Iterator<Item = String> {
+        self.to.iter().map(|to| self.name_of(to))
+    }
+
     /// What the request to the `n`-th desk is called: the name, and the member where there are
     /// several.
     pub(super) fn name_of(&self, to: &str) -> String {

@@ -2,12 +2,14 @@
 //!
 //! Not for acts on a request (see `acts.rs`).
 
+use std::str::FromStr;
+
 use super::acts;
 use super::error::did_you_mean;
 use super::step::{Actor, Ask, Fault, What};
-use super::words::{self, When, Words, Wrong};
+use super::words::{self, When, Whose, Words, Wrong};
 use crate::envelope::words::Urgency;
-use crate::units::DeskId;
+use crate::units::{DeskId, Unreadable};
 
 /// Reads what happens.
 pub(super) fn read(words: &mut Words<'_>) -> Result<What, Wrong> {
@@ -25,7 +27,7 @@ pub(super) fn read(words: &mut Words<'_>) -> Result<What, Wrong> {
         return Ok(What::Ask(ask(words, by)?));
     }
     if words.eat("opens") {
-        let request = words.take("a request")?.to_owned();
+        let request = words.request()?;
         words.end()?;
         return Ok(What::Open { by, request });
     }
@@ -52,10 +54,7 @@ pub(super) fn whom(words: &mut Words<'_>) -> Result<(String, Option<Urgency>), W
         return Ok((whom, None));
     }
     let word = words.take("an urgency")?;
-    match word.trim_end_matches(',').parse() {
-        Ok(urgency) => Ok((whom, Some(urgency))),
-        Err(error) => words.wrong(unreadable(&error)),
-    }
+    Ok((whom, Some(known(words, word.trim_end_matches(','))?)))
 }
 
 /// "NL", "NL/cyber", and the officer if it is not the one on duty.
@@ -67,10 +66,14 @@ fn actor(words: &mut Words<'_>) -> Result<Actor, Wrong> {
 
 /// A desk.
 pub(super) fn desk(words: &mut Words<'_>) -> Result<String, Wrong> {
+    let number = words.number();
     let word = words.take("a desk")?.trim_end_matches(',');
     let full = if word.contains('/') { word.to_owned() } else { format!("{word}/any") };
     match full.parse::<DeskId>() {
-        Ok(_) => Ok(word.to_owned()),
+        Ok(_) => {
+            words.says(number, Whose::Desk, word);
+            Ok(word.to_owned())
+        }
         Err(_) => {
             let others = ["note", "cut", "reconnect", "relay", "the", "certificate"];
             let meant = did_you_mean(word, others);
@@ -127,9 +130,8 @@ fn certificate(words: &mut Words<'_>) -> Result<Fault, Wrong> {
 fn ask(words: &mut Words<'_>, by: Actor) -> Result<Ask, Wrong> {
     let mut to = Vec::new();
     loop {
-        let word = words.take("a desk")?;
-        let last = !word.ends_with(',');
-        to.push(word.trim_end_matches(',').to_owned());
+        let last = !words.peek().is_some_and(|word| word.ends_with(','));
+        to.push(desk(words)?);
         if last {
             break;
         }
@@ -141,10 +143,7 @@ fn ask(words: &mut Words<'_>, by: Actor) -> Result<Ask, Wrong> {
         ));
     }
     let word = words.take("a type of request")?;
-    let kind = match word.trim_end_matches(',').parse() {
-        Ok(kind) => kind,
-        Err(error) => return words.wrong(unreadable(&error)),
-    };
+    let kind = known(words, word.trim_end_matches(','))?;
     let mut ask = Ask {
         by,
         to,
@@ -157,6 +156,7 @@ fn ask(words: &mut Words<'_>, by: Actor) -> Result<Ask, Wrong> {
         conditions: false,
         embargo: None,
         name: String::new(),
+        named_at: 0,
         fields: Vec::new(),
     };
     while words.peek().is_some() {
@@ -175,10 +175,16 @@ fn ask_part(words: &mut Words<'_>, ask: &mut Ask) -> Result<(), Wrong> {
     };
     let first = words.take("a word")?;
     match first {
-        "on" => ask.instrument = Some(bare(words.take("an instrument")?)),
-        "following" => ask.following = Some(bare(words.take("a request")?)),
-        "with" => ask.with = Some(bare(words.take("a request")?)),
-        "called" => ask.name = bare(words.take("a name")?),
+        "on" => {
+            let word = bare(words.take("an instrument")?);
+            ask.instrument = Some(known(words, &word)?);
+        }
+        "following" => ask.following = Some(words.request()?),
+        "with" => ask.with = Some(words.request()?),
+        "called" => {
+            ask.named_at = words.number();
+            ask.name = bare(words.take("a name")?);
+        }
         "embargoed" if words.eat("until") => ask.embargo = Some(until(words)?),
         "under" if flag(words, "conditions") => ask.conditions = true,
         "as" if flag(words, "a test") => ask.test = true,
@@ -206,7 +212,15 @@ fn until(words: &mut Words<'_>) -> Result<When, Wrong> {
     }
 }
 
+/// A word of the field, which was taken last.
+pub(super) fn known<T: FromStr<Err = Unreadable>>(
+    words: &Words<'_>,
+    word: &str,
+) -> Result<T, Wrong> {
+    word.parse().or_else(|error| words.wrong(unreadable(&error)))
+}
+
 /// A word of the field that is none.
-pub(super) fn unreadable(error: &crate::units::Unreadable) -> String {
+pub(super) fn unreadable(error: &Unreadable) -> String {
     format!("{}: {}", error.what, error.why)
 }

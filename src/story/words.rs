@@ -10,6 +10,25 @@ use crate::units::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp};
 pub(super) struct Words<'a> {
     words: Vec<&'a str>,
     at: usize,
+    names: Vec<Named>,
+}
+
+/// A name that a line says, by the number of its word from 1. Whether it is known is looked up when
+/// the whole line has been read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Named {
+    pub(super) word: usize,
+    pub(super) whose: Whose,
+    pub(super) name: String,
+}
+
+/// What a name is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// A desk, as "NL" or "NL/cyber".
+    Desk,
+    /// A request that a step above has made.
+    Request,
 }
 
 /// What is wrong with a word, by its number from 1; 0 for the whole line.
@@ -18,7 +37,7 @@ pub(super) type Wrong = (usize, String);
 impl<'a> Words<'a> {
     /// The words of a line.
     pub(super) fn of(line: &'a str) -> Self {
-        Self { words: split(line), at: 0 }
+        Self { words: split(line), at: 0, names: Vec::new() }
     }
 
     /// The number of the next word.
@@ -39,6 +58,31 @@ impl<'a> Words<'a> {
         let word = self.peek().ok_or_else(|| (self.number(), format!("{what} is missing")))?;
         self.at += 1;
         Ok(word)
+    }
+
+    /// The next word, which names a request; commas and a colon after it are not of the name.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(super) fn request(&mut self) -> Result<String, Wrong> {
+        let name = self.take("a request")?.trim_end_matches([',', ':']).to_owned();
+        self.says(self.at, Whose::Request, &name);
+        Ok(name)
+    }
+
+    /// The word of this number says a name.
+    pub(super) fn says(&mut self, word: usize, whose: Whose, name: &str) {
+        self.names.push(Named { word, whose, name: name.to_owned() });
+    }
+
+    /// The names that were said so far.
+    pub(super) fn names(self) -> Vec<Named> {
+        self.names
+    }
+
+    /// The number of the last word of the line.
+    pub(super) const fn last(&self) -> usize {
+        self.words.len()
     }
 
     /// Takes these words if they come next.

@@ -65,6 +65,7 @@ use tokio::sync::watch;
 pub use clock::Clock;
 pub use forms::{Unfilled, fill, request};
 pub use post::Desk;
+pub(crate) use setup::DESK;
 pub use setup::Setup;
 
 use crate::config;
@@ -217,12 +218,13 @@ impl Network {
     /// # Errors
     /// What went wrong while it ran.
     pub async fn stop(mut self) -> Result<(), Error> {
+        let mut stopped = Ok(());
         for post in self.posts.values_mut() {
-            post.stop().await?;
+            stopped = stopped.and(post.stop().await);
         }
         match self.relay.take() {
-            Some(relay) => relay.stop().await.map_err(Error::Relay),
-            None => Ok(()),
+            Some(relay) => stopped.and(relay.stop().await.map_err(Error::Relay)),
+            None => stopped,
         }
     }
 

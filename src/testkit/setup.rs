@@ -14,6 +14,9 @@ use crate::identity;
 use crate::pki::{self, Moments, spec};
 use crate::units::{DeskId, Timestamp, Unreadable};
 
+/// The desk that every member has, unless told otherwise.
+pub(crate) const DESK: &str = "cyber";
+
 /// The port of `detente pki init`.
 const PORT: u16 = 7410;
 
@@ -32,7 +35,7 @@ impl Setup {
     pub(super) fn new(members: &[&str]) -> Self {
         Self {
             members: members.iter().map(|&member| member.to_owned()).collect(),
-            desks: vec!["cyber".to_owned()],
+            desks: vec![DESK.to_owned()],
             clock: Clock::standing(identity::now()),
             directory: None,
             changes: Vec::new(),
@@ -102,15 +105,27 @@ impl Setup {
         let (relay_at, _) = watch::channel(None);
         let mut network =
             Network { made, clock, relay: None, relay_at, posts: BTreeMap::new(), _place: place };
-        network.start_relay().await?;
-        let desks: Vec<(DeskId, PathBuf)> =
-            network.made.desk_configs.iter().map(|(id, file)| (id.clone(), file.clone())).collect();
-        for (id, file) in desks {
-            let post = Post::start(&file, &network.clock, network.relay_at.subscribe()).await?;
-            network.posts.insert(id, post);
+        match network.come_up().await {
+            Ok(()) => Ok(network),
+            Err(error) => {
+                // Its directory may go away with it; why it cannot come up is what is said.
+                drop(network.stop().await);
+                Err(error)
+            }
         }
-        network.settle().await?;
-        Ok(network)
+    }
+}
+
+impl Network {
+    async fn come_up(&mut self) -> Result<(), Error> {
+        self.start_relay().await?;
+        let desks: Vec<(DeskId, PathBuf)> =
+            self.made.desk_configs.iter().map(|(id, file)| (id.clone(), file.clone())).collect();
+        for (id, file) in desks {
+            let post = Post::start(&file, &self.clock, self.relay_at.subscribe()).await?;
+            self.posts.insert(id, post);
+        }
+        self.settle().await
     }
 }
 

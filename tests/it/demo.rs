@@ -81,6 +81,34 @@ fn the_printed_commands_work_as_printed() {
     demo.stop();
 }
 
+#[test]
+fn what_pki_prints_is_quoted_where_a_shell_needs_it() {
+    let parent = tempfile::tempdir().unwrap();
+    for (name, word) in [("my net", "'my net/relay/relay.toml'"), ("net", "net/relay/relay.toml")] {
+        let output = Command::new(env!("CARGO_BIN_EXE_detente"))
+            .args(["pki", "init", name, "--member", "NL", "--member", "RO"])
+            .current_dir(parent.path())
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(said.contains(&format!(" --config {word}\n")), "{said}");
+    }
+}
+
+#[test]
+fn a_demo_that_cannot_begin_says_why_once_and_what_to_do() {
+    let output = Command::new(env!("CARGO_BIN_EXE_detente"))
+        .args(["demo", "--once"])
+        .env("TMPDIR", "/proc")
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert_eq!(said.matches("/proc/detente-demo-").count(), 1, "{said}");
+    assert_eq!(said.matches("os error").count(), 1, "{said}");
+    assert!(said.contains("next:  name an empty directory") && !said.contains("above"), "{said}");
+}
+
 /// Runs a printed command, which must succeed.
 fn shell(command: &str) {
     let output = Command::new("sh").args(["-c", command]).output().unwrap();
@@ -110,7 +138,7 @@ impl Running {
     fn start(parent: &std::path::Path) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_detente"))
             .args(["demo", "--directory"])
-            .arg(parent.join("demo"))
+            .arg(parent.join("it's a demo"))
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()

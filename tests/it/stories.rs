@@ -1,10 +1,13 @@
 //! The stories are as told; one that is not says where; one that cannot be read says which word.
 
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use detente::service::{RunningAgent, RunningRelay};
 use detente::story::{self, Story, Verdict, report};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::log_stories;
 use super::net::Dev;
@@ -93,7 +96,8 @@ fn what_cannot_be_understood_is_named_by_line_and_word() {
         ("T note x\n    expect A warned weekend", 6, 4, "is no quotation"),
         ("T note x\n    expect NL calls RO on DUTY PIGEON", 6, 7, "PIGEON"),
         ("T note x\n    expect NL calls RO by PHONE", 6, 5, "neither \"on\" nor \"because\""),
-        ("T note x\n    expect NL owes SEND_MLA A", 6, 6, "\"on\" is missing"),
+        ("T note x\n    expect NL owes SEND_MLA", 6, 5, "\"on\" is missing"),
+        ("T note x\n    expect NL owes SEND_MLA A", 6, 5, "\"A\" is nothing that a desk owes"),
         ("T note x\n    expect NL sees A NEW", 6, 4, "\"in one case\" is missing"),
         ("T note x\n    expect NL sees in one case A", 6, 8, "its stage of handling is missing"),
         ("T NL calls RO\n    facts: y", 6, 1, "has no form"),
@@ -113,6 +117,194 @@ fn what_cannot_be_understood_is_named_by_line_and_word() {
         named.to_string(),
         "s.txt, line 5, word 3: \"acepts\" is no verb; did you mean \"accepts\"?"
     );
+}
+
+/// Each line comes after one that makes the request A.
+#[test]
+fn what_is_not_known_is_named_before_anything_is_played() {
+    let cases = [
+        ("then RO closes AA is refused R-309", 6, 4, "did you mean \"A\"?"),
+        ("then RO acknowledges Z: no, none, by +3h", 6, 4, "calls a request \"Z\""),
+        ("then RO opens Z", 6, 4, "calls a request \"Z\""),
+        ("then NL asks RO for PRESERVATION, following Z, called B", 6, 8, "a request \"Z\""),
+        ("then NL asks RO for PRESERVATION, with B, called B", 6, 8, "a request \"B\""),
+        ("then NL asks RO for PRESERVATION, called A", 6, 8, "is made in line 5 already"),
+        ("then NL asks RO, RO for PRESERVATION, called C", 6, 9, "is made in line 6 already"),
+        ("then NL sends MLA for A carried by Q: X", 6, 9, "calls a request \"Q\""),
+        ("then RO asks NL for PRESERVATION, on BUDAPST, called C", 6, 8, "instrument"),
+        ("then NL closes A is refused R-999", 6, 7, "\"R-999\" is no code"),
+        ("then NL closes A is refused 309", 6, 7, "\"309\" is no code"),
+        ("then XX closes A", 6, 2, "its head has the members NL, RO"),
+        ("then XX/cyber closes A", 6, 2, "\"XX/cyber\" is no desk of this story"),
+        ("then NL asks XX for PRESERVATION, called C", 6, 4, "\"XX\" is no desk"),
+        ("then NL calls XX", 6, 4, "\"XX\" is no desk"),
+        ("then cut off XX", 6, 4, "\"XX\" is no desk"),
+        ("then certificate of XX expires", 6, 4, "\"XX\" is no desk"),
+        ("Member MD", 6, 1, "the head comes before the first step"),
+        ("    expect A records no RETRIEVL", 6, 5, "did you mean \"RETRIEVAL\"?"),
+        ("    expect A handling NWE", 6, 4, "is no value of \"handling\" (NEW, ACKNOWLEDGED"),
+        ("    expect A measure PRESERVD", 6, 4, "did you mean \"PRESERVED\"?"),
+        ("    expect A transport DELIVERD", 6, 4, "did you mean \"DELIVERY\"?"),
+        ("    expect A instrument BUDAPST", 6, 4, "instrument"),
+        ("    expect A incidents one", 6, 4, "is no number"),
+        ("    expect A embargo maybe", 6, 4, "(yes, no)"),
+        ("    expect A overdue ACKNOWLEGE", 6, 4, "did you mean \"ACKNOWLEDGE\"?"),
+        ("    expect NL owes SEND_MAL on A", 6, 4, "did you mean \"SEND_MLA\"?"),
+        ("    expect NL sees in one case A NWE", 6, 8, "is no stage of handling"),
+        ("    expect RO inbox A, B", 6, 5, "calls a request \"B\""),
+        ("    expect RO inbox RO", 6, 4, "calls a request \"RO\""),
+        ("    expect A follows B", 6, 4, "calls a request \"B\""),
+        ("    expect p90 of acknowledgement of A, B within 4h", 6, 7, "a request \"B\""),
+        ("    expect XX inbox empty", 6, 2, "\"XX\" is no desk"),
+        ("    expect A handling NEW at XX", 6, 6, "\"XX\" is no desk"),
+        ("then RO, NL closes A", 6, 3, "is no verb"),
+    ];
+    let made = "T NL asks RO for PRESERVATION, called A";
+    for (text, line, word, why) in cases {
+        let unreadable = Story::parse("s.txt", &format!("{HEAD}{made}\n{text}\n")).expect_err(text);
+        let found = (unreadable.line, unreadable.word);
+        assert_eq!(found, (line, word), "{text:?}: {unreadable}");
+        assert!(unreadable.why.contains(why), "{text:?}: {unreadable}");
+    }
+    let heads = [
+        ("Member RO: zone Mars/Phobos", 4, "is no time zone"),
+        ("Member RO: preserves -1 days", 4, "\"-1\" is no number of days"),
+        ("Member RO: preserves 60 days, instruments BUDAPST", 7, "instrument"),
+        ("Member RO: preserves 60 days, zoom Europe/Bucharest", 6, "did you mean \"zone\"?"),
+        ("Member NL", 2, "is a member already"),
+    ];
+    for (text, word, why) in heads {
+        let head = "Story: A test\nStart: 2026-03-02T08:00Z\nMember NL\n";
+        let unreadable = Story::parse("s.txt", &format!("{head}{text}\n")).expect_err(text);
+        assert_eq!((unreadable.line, unreadable.word), (4, word), "{text:?}: {unreadable}");
+        assert!(unreadable.why.contains(why), "{text:?}: {unreadable}");
+    }
+    // What is refused makes nothing: its name is free. A note is for the reader alone.
+    let fine = "T NL asks RO for PRESERVATION, called A is refused R-201\n\
+                then NL asks RO, RO/cyber for PRESERVATION, called A\n\
+                then note It is refused everywhere.\n    expect RO inbox A-RO, A-RO/cyber\n";
+    let fine = Story::parse("s.txt", &format!("{HEAD}{fine}")).unwrap();
+    assert_eq!(fine.steps[2].refused, None);
+    let of_two = "T NL asks RO, MD for PRESERVATION, called A\nthen NL withdraws A: No.\n";
+    let wrong =
+        Story::parse("s.txt", &format!("{HEAD}{of_two}").replace("Start", "Member MD\nStart"));
+    assert!(wrong.unwrap_err().why.contains("it is called A-MD, A-RO"));
+}
+
+/// What a run of the program printed, and how it ended.
+struct Run {
+    code: Option<i32>,
+    said: String,
+    printed: String,
+}
+
+/// Plays bytes as a story with the program.
+fn run(story: &[u8]) -> Run {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("s.txt");
+    std::fs::write(&file, story).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_detente"))
+        .args(["play", file.to_str().unwrap()])
+        .env("TMPDIR", directory.path())
+        .output()
+        .unwrap();
+    let left = std::fs::read_dir(directory.path()).unwrap().count();
+    assert_eq!(left, 1, "nothing but the story is left");
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Run { code: output.status.code(), said: text(output.stderr), printed: text(output.stdout) }
+}
+
+#[test]
+fn a_story_that_cannot_be_played_says_where_and_leaves_nothing_behind() {
+    let made = "T NL asks RO for PRESERVATION, called A\n";
+    let desk = run(format!("{HEAD}{made}then RO/foo opens A\n").as_bytes());
+    assert_eq!(desk.code, Some(2), "{}", desk.said);
+    let why = "s.txt, line 6, word 2: \"RO/foo\" is no desk here: RO has the desk RO/cyber";
+    assert!(desk.said.contains("[C-902]") && desk.said.contains(why), "{}", desk.said);
+    assert_eq!(desk.printed, "", "no step of it was played");
+
+    let letters = run(&[HEAD.as_bytes(), b"T note caf\xe9\n"].concat());
+    assert_eq!(letters.code, Some(2), "{}", letters.said);
+    let why = "s.txt, line 5: it is not UTF-8";
+    assert!(letters.said.contains("[C-901]") && letters.said.contains(why), "{}", letters.said);
+
+    for _ in 0..3 {
+        let stopped = run(format!("{HEAD}T stop the agent of NL\n{made}").as_bytes());
+        assert_eq!(stopped.code, Some(1), "{}", stopped.said);
+        let why = "s.txt, line 6: NL/cyber does not run";
+        assert!(stopped.said.contains("[C-903]") && stopped.said.contains(why), "{}", stopped.said);
+        assert!(stopped.said.starts_with("error: "), "nothing else is said: {}", stopped.said);
+    }
+    let counted = run(format!("{HEAD}{made}    expect A handling NEW\n").as_bytes());
+    let sum = "\n1 step and 1 expectation: 2 as told, 0 wrong, 0 skipped\n";
+    assert!(counted.printed.ends_with(sum), "{}", counted.printed);
+}
+
+#[test]
+fn a_story_that_is_stopped_leaves_nothing_behind() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let directory = tempfile::tempdir().unwrap();
+        let (file, net) = (directory.path().join("s.txt"), directory.path().join("tmp"));
+        std::fs::create_dir(&net).unwrap();
+        let steps = "T NL asks RO for PRESERVATION, called A\nD+50 note Later.\n";
+        std::fs::write(&file, format!("{HEAD}{steps}")).unwrap();
+        let playing = Command::new(env!("CARGO_BIN_EXE_detente"))
+            .args(["play", file.to_str().unwrap()])
+            .env("TMPDIR", &net)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let is_empty = || std::fs::read_dir(&net).unwrap().next().is_none();
+        while is_empty() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let id = i32::try_from(playing.id()).ok().and_then(Pid::from_raw).unwrap();
+        kill_process(id, signal).unwrap();
+        let output = playing.wait_with_output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("error: the story was stopped [C-906]"), "{said}");
+        assert!(is_empty(), "keys and journals are left behind");
+    }
+}
+
+/// What builds on a request that could not be made is wrong, too, and not skipped.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_builds_on_a_request_that_failed_is_wrong() {
+    let steps = "T NL asks RO for PRESERVATION, called A\n\
+                 then RO closes A is refused R-309\nthen RO opens A\n    expect A handling NEW\n";
+    let head = HEAD.replace("Member RO", "Member RO: instruments G7_2417");
+    let told = Story::parse("s.txt", &format!("{head}{steps}")).unwrap();
+    let played = Box::pin(story::play(&told, None, &mut |_, _| {})).await.unwrap();
+    let found: Vec<(usize, &str)> =
+        played.wrong().map(|(line, _, actual)| (line, actual)).collect();
+    let lines: Vec<usize> = found.iter().map(|(line, _)| *line).collect();
+    assert_eq!(lines, [5, 6, 7, 8], "{found:?}");
+    assert!(found[1..].iter().all(|(_, actual)| *actual == "A was never made"), "{found:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_desk_that_is_not_reached_is_named_with_its_line_before_the_first_step() {
+    let dev = Dev::new(&["NL", "RO"]);
+    let relay = RunningRelay::start(&dev.relay_config()).await.unwrap();
+    let agent = RunningAgent::start(&dev.desk_config("NL")).await.unwrap();
+    let cases = [
+        ("then NL asks RO for PRESERVATION, called A", "the agent of RO/cyber is not reached at "),
+        ("then cut off MD", "MD is no desk of the network in "),
+    ];
+    for (step, why) in cases {
+        let head = HEAD.replace("Start", "Member MD\nStart");
+        let told = Story::parse("s.txt", &format!("{head}T note x\n{step}\n")).unwrap();
+        let mut steps = 0;
+        let mut heard = |_: &story::Step, _: &story::PlayedStep| steps += 1;
+        let played = story::play_on(&told, &dev.made.directory, 600, &mut heard).await;
+        let error = played.unwrap_err().to_string();
+        assert!(error.starts_with(&format!("s.txt, line 7: {why}")), "{error}");
+        assert_eq!(steps, 0);
+    }
+    agent.stop().await.unwrap();
+    relay.stop().await.unwrap();
 }
 
 #[test]
@@ -239,6 +431,8 @@ async fn on_a_network_that_runs_what_needs_a_clock_is_skipped_and_never_passed()
                  T+3h RO acknowledges E: yes, letter, by +3h\n\
                  \x20   expect E handling ACKNOWLEDGED\n\
                  then NL withdraws E: It is over.\n\
+                 then NL asks RO for PRESERVATION, following E, called F\n\
+                 \x20   expect F handling NEW\n\
                  then NL requests extension of A: 2099-01-01, More time. is refused R-320\n\
                  then NL publishes its entry\n    expect A warned \"in office hours\"\n\
                  then cut off RO\n    expect A handling CLOSED\n";
@@ -253,7 +447,7 @@ async fn on_a_network_that_runs_what_needs_a_clock_is_skipped_and_never_passed()
     let skipped: Vec<usize> =
         verdicts.iter().filter(|(_, skipped)| *skipped).map(|(line, _)| *line).collect();
     assert_eq!(played.wrong().count(), 0, "{:?}", played.wrong().collect::<Vec<_>>());
-    assert_eq!(skipped, [9, 10, 14, 15, 16, 17, 18, 19, 20, 21]);
+    assert_eq!(skipped, [9, 10, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23]);
     for agent in agents {
         agent.stop().await.unwrap();
     }

@@ -13,6 +13,7 @@ use anyhow::Context as _;
 
 use play::{Counters, OFFICER, Outcome};
 
+use super::quote::quoted;
 use super::{Common, Exit, Failure};
 use crate::config;
 use crate::grpc::counter;
@@ -72,29 +73,33 @@ impl Demo {
         let _quiet = telemetry::start_logs("error", false);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let (out, err) = (&mut std::io::stdout(), &mut std::io::stderr());
-        let failed = |why: String| {
-            let next = "read the message; everything that ran lies in the directory named above";
+        let failed = |why: String, next: String| {
             Failure::new(Exit::Failure, "C-701", "the demo failed", why, next)
         };
-        match runtime.block_on(self.play(common.json, out, err)) {
+        let directory = self.prepare_directory().map_err(|error| {
+            let next = "name an empty directory, or one that can be made: --directory DIR";
+            failed(causes(&error), next.to_owned())
+        })?;
+        let look = format!("look into {}: everything that ran lies there", directory.display());
+        match runtime.block_on(self.play(&directory, common.json, out, err)) {
             Ok(true) => Ok(Exit::Success),
-            Ok(false) => Err(failed("a request did not end as expected".to_owned())),
-            Err(error) => Err(failed(format!("{error:#}"))),
+            Ok(false) => Err(failed("a request did not end as expected".to_owned(), look)),
+            Err(error) => Err(failed(causes(&error), look)),
         }
     }
 
     /// True when every request ended as it should.
     async fn play(
         self,
+        directory: &Path,
         json: bool,
         out: &mut dyn Write,
         err: &mut dyn Write,
     ) -> anyhow::Result<bool> {
-        let directory = self.prepare_directory()?;
         writeln!(err, "detente demo: a relay and {} desks in {}", story::MEMBERS.len(), {
             directory.display()
         })?;
-        let network = Network::start(&directory).await?;
+        let network = Network::start(directory).await?;
         let summary = {
             let timeline: &mut dyn Write = if json { &mut *err } else { &mut *out };
             network.play(timeline).await?
@@ -113,7 +118,7 @@ impl Demo {
         }
         network.stop().await?;
         if self.is_removed(json) {
-            std::fs::remove_dir_all(&directory).context("removing the demo's directory")?;
+            std::fs::remove_dir_all(directory).context("removing the demo's directory")?;
         }
         Ok(summary.ok)
     }
@@ -130,11 +135,7 @@ impl Demo {
         std::fs::create_dir_all(&directory)
             .with_context(|| format!("making {}", directory.display()))?;
         let occupied = std::fs::read_dir(&directory)?.next().is_some();
-        anyhow::ensure!(
-            !occupied,
-            "{} is not empty; name another directory, or remove it",
-            directory.display()
-        );
+        anyhow::ensure!(!occupied, "{} is not empty", directory.display());
         directory.canonicalize().context("finding the demo's directory")
     }
 }
@@ -196,10 +197,10 @@ impl Network {
         let waiting = summary.requests.iter().find(|request| request.handling == "NEW");
         let waiting = &waiting.context("a request that waits")?.request;
         let program = std::env::current_exe().context("finding this program")?;
-        let program = program.display();
+        let program = quoted(&program);
         let socket = |desk: &str| -> anyhow::Result<String> {
             let agent = self.agents.iter().find(|agent| agent.desk().to_string() == desk);
-            Ok(agent.context("a desk of the demo")?.socket().display().to_string())
+            Ok(quoted(agent.context("a desk of the demo")?.socket()))
         };
         let (nl, ro) = (socket("NL/cyber")?, socket("RO/cyber")?);
         writeln!(out, "\nThe network stays up. Where things are:")?;
@@ -234,6 +235,19 @@ impl Network {
         }
         self.relay.stop().await.map_err(anyhow::Error::msg)
     }
+}
+
+/// What went wrong and why, each said once: some errors say their cause themselves.
+fn causes(error: &anyhow::Error) -> String {
+    let mut said = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if said.is_empty() {
+            said = cause;
+        } else if !said.contains(&cause) {
+            said = format!("{said}: {cause}");
+        }
+    }
+    said
 }
 
 /// Waits for SIGTERM or Ctrl-C.

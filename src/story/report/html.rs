@@ -2,15 +2,15 @@
 //!
 //! Not for programs: see `json.rs`.
 
-use super::{local, picture, story_time, tally, utc};
+use super::{local, picture, story_time, summary, utc};
 use crate::story::{Played, PlayedStep, Step, Verdict};
 
 /// The page.
 pub fn html(played: &Played) -> String {
     let story = &played.story;
-    let tally = tally(played);
-    let verdict = if tally.wrong > 0 { "bad" } else { "good" };
-    let said = if tally.wrong > 0 { "not as told" } else { "as told" };
+    let held = played.held();
+    let verdict = if held { "good" } else { "bad" };
+    let said = if held { "as told" } else { "not as told" };
     let mut rows = String::new();
     for (told, step) in story.steps.iter().zip(&played.steps) {
         rows.push_str(&row(played, told, step));
@@ -20,19 +20,16 @@ pub fn html(played: &Played) -> String {
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <title>{title}</title><style>{STYLE}</style></head><body>\n<header>\
          <p class=\"file\">{file}</p><h1>{title}</h1><p class=\"sum\">\
-         <span class=\"badge {verdict}\">{said}</span> {steps} steps from {start} UTC · {held} as \
-         told · {wrong} wrong · {skipped} skipped{exercise}</p></header>\n\
+         <span class=\"badge {verdict}\">{said}</span> from {start} UTC · {summary}{exercise}</p>\
+         </header>\n\
          <section><h2>What happened</h2><div class=\"scroll\">{picture}</div>{LEGEND}</section>\n\
          <section><h2>What was told, and what is</h2><table><thead><tr><th>When</th><th>UTC</th>\
          <th>At the desks</th><th>What</th></tr></thead><tbody>\n{rows}</tbody></table></section>\n\
          </body></html>\n",
         title = escaped(&story.title),
         file = escaped(&story.file),
-        steps = story.steps.len(),
         start = utc(story.start),
-        held = tally.held,
-        wrong = tally.wrong,
-        skipped = tally.skipped,
+        summary = summary(played),
         exercise = if story.exercise { " · exercise" } else { "" },
         picture = picture::picture(played),
     )

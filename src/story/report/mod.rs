@@ -38,6 +38,19 @@ pub fn tally(played: &Played) -> Tally {
     tally
 }
 
+/// What was told and what became of it, in numbers: "2 steps and 1 expectation: 3 as told, ...".
+pub fn summary(played: &Played) -> String {
+    let Tally { held, wrong, skipped } = tally(played);
+    let steps = counted(played.steps.len(), "step");
+    let expects = played.steps.iter().map(|step| step.checks.len()).sum();
+    let expects = counted(expects, "expectation");
+    format!("{steps} and {expects}: {held} as told, {wrong} wrong, {skipped} skipped")
+}
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// A moment in UTC to the minute: "2026-03-02 08:00".
 fn utc(at: Timestamp) -> String {
     let text = at.to_string();

@@ -2,7 +2,7 @@
 //!
 //! Not for programs: see `json.rs`.
 
-use super::{story_time, tally, utc};
+use super::{story_time, summary, utc};
 use crate::story::{Played, PlayedStep, Step, Verdict};
 
 /// A step as it ends, with whatever was not as told under it.
@@ -43,14 +43,7 @@ pub fn text(played: &Played) -> String {
     for (told, step) in story.steps.iter().zip(&played.steps) {
         text.push_str(&line(told, step));
     }
-    let tally = tally(played);
-    text.push_str(&format!(
-        "\n{} steps, {} as told, {} wrong, {} skipped\n",
-        story.steps.len(),
-        tally.held,
-        tally.wrong,
-        tally.skipped
-    ));
+    text.push_str(&format!("\n{}\n", summary(played)));
     text
 }
 
