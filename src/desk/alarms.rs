@@ -112,6 +112,7 @@ impl Desk {
         let strange = file.contacts().strange(file.owner().member);
         alarms.extend(strange.map(|change| of_change(change)));
         alarms.extend(file.conduct_alarms(self.now()));
+        alarms.extend(self.standing_owed());
         alarms.sort_by(|a, b| (a.code, &a.id).cmp(&(b.code, &b.id)));
         alarms
     }
@@ -130,7 +131,9 @@ impl Desk {
         if let Some(version) = version_of(&id) {
             return self.settle_entry(version, id, by, words).await;
         }
-        if self.file().standing_conduct(self.now()).iter().any(|alarm| alarm.id == id) {
+        let owed = self.standing_owed();
+        let conduct = self.file().standing_conduct(self.now());
+        if !id.is_empty() && conduct.iter().chain(&owed).any(|alarm| alarm.id == id) {
             return self.settle_conduct(id, by, words).await;
         }
         let (evidence, now) = (Arc::clone(&self.inner.evidence), self.now());

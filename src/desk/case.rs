@@ -43,6 +43,8 @@ pub struct Held {
     pub intent: Option<Hash>,
     /// Where the salt is that opens the commitment to its body, if it was kept.
     pub(super) salt: Option<Index>,
+    /// What happened to it before it was taken for recorded: its receipt was in dispute.
+    pub(super) early: Vec<(Move, Timestamp)>,
     /// Its place in the outbox, while it is there.
     pub(super) queued: Option<u64>,
     /// Its place among what is to be fetched, while it is there.
@@ -65,6 +67,7 @@ impl Held {
             receipt: None,
             intent: None,
             salt: None,
+            early: Vec::new(),
             queued: None,
             wanted: None,
         }

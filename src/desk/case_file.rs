@@ -291,12 +291,19 @@ impl CaseFile {
         }
         self.change(&key, |held| {
             held.recorded = Some((index, time));
-            held.transport = Some(Transport::accepted(time));
+            let mut transport = Transport::accepted(time);
+            for (by, at) in std::mem::take(&mut held.early) {
+                transport.apply(by, at);
+            }
+            held.transport = Some(transport);
             held.queued = None;
             held.refused = None;
         });
         let statement = &held.statement;
         self.conduct.recorded(statement);
+        if let Some(held) = self.statements.get(&key) {
+            self.conduct.moved(held);
+        }
         if let Some(case) = self.cases.get(&statement.request) {
             self.approvals.recorded(statement, &case.facts);
         }
@@ -519,10 +526,9 @@ impl CaseFile {
 
     fn add_move(&mut self, from: Option<&DeskId>, message: MessageId, by: Move, at: Timestamp) {
         let Some(key) = from.map(|from| (from.clone(), message)) else { return };
-        self.change(&key, |held| {
-            if let Some(transport) = &mut held.transport {
-                transport.apply(by, at);
-            }
+        self.change(&key, |held| match &mut held.transport {
+            Some(transport) => transport.apply(by, at),
+            None => held.early.push((by, at)),
         });
         if let Some(held) = self.statements.get(&key) {
             self.conduct.moved(held);

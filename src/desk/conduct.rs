@@ -309,7 +309,7 @@ fn unreceipted_id(message: MessageId) -> String {
 }
 
 /// Of each kind the first fifty.
-fn oldest_of_each(mut alarms: Vec<Alarm>) -> Vec<Alarm> {
+pub(super) fn oldest_of_each(mut alarms: Vec<Alarm>) -> Vec<Alarm> {
     let mut shown = BTreeMap::new();
     alarms.retain(|alarm| {
         let of_kind: &mut usize = shown.entry(alarm.code).or_default();

@@ -22,6 +22,7 @@ mod error;
 mod intake;
 mod keys;
 mod log_keys;
+mod owed;
 mod proofs;
 mod receipt;
 mod record;
@@ -148,6 +149,7 @@ struct Inner {
     evidence: Arc<witness::Evidence>,
     witness: Witness,
     heads: Heads,
+    owed: owed::Owed,
     alarms: AtomicU64,
     /// How often a head with the quorum has come.
     witnessed: watch::Sender<u64>,
@@ -243,13 +245,16 @@ impl Desk {
             evidence,
             witness,
             heads,
+            owed: owed::Owed::default(),
             alarms: AtomicU64::new(0),
             witnessed: watch::Sender::new(0),
             link: watch::Sender::new(Link::default()),
             relay_log: watch::Sender::new(RelayLog::Unknown),
             thread: Mutex::new(Some(thread)),
         };
-        Ok(Self { inner: Arc::new(inner) })
+        let desk = Self { inner: Arc::new(inner) };
+        desk.see_kept_proofs()?;
+        Ok(desk)
     }
 
     /// Keeps what has been decided, marks it as committed and lets go of the directory. Whatever
@@ -396,6 +401,7 @@ impl Desk {
 
     /// Says how the connection stands.
     pub fn set_link(&self, link: Link) {
+        self.inner.owed.link(link.connected, self.now());
         self.inner.link.send_replace(link);
     }
 

@@ -87,6 +87,18 @@ impl Proofs {
         among.filter_map(|(_, index)| Some((*index, self.record_place(*index)?)))
     }
 
+    /// The newest leaf of a log that is proven here, and not to a head that a quorum has seen.
+    pub(super) fn newest_unwitnessed(&self, log: Log) -> Option<u64> {
+        let ((_, leaf), _) = self.unwitnessed.range((log, 0)..=(log, u64::MAX)).next_back()?;
+        Some(*leaf)
+    }
+
+    /// Where the proofs of a log's records are that are not to such a head, newest first.
+    pub(super) fn unwitnessed_places(&self, log: Log) -> impl Iterator<Item = Index> {
+        let of_log = self.unwitnessed.range((log, 0)..=(log, u64::MAX)).rev();
+        of_log.filter_map(|(_, index)| self.place(*index))
+    }
+
     /// True when the newest receipt for this statement of ours does not hold.
     pub fn is_in_dispute(&self, message: MessageId) -> bool {
         self.disputed.contains_key(&message)

@@ -5,13 +5,15 @@
 
 use std::sync::Arc;
 
-use super::error::Error;
+use super::error::{Error, OpenError};
 use super::record::{Monitored, Record};
 use super::store::Scratch;
-use super::witness::{Contradiction, Head, Judged, NoHead, Standing, WitnessedHead, Wrong};
+use super::witness::{
+    Contradiction, Head, Judged, NoHead, SEEN_MAX, Standing, WitnessedHead, Wrong,
+};
 use super::{CaseFile, Desk, IncomingEntry, Published, TakenEntries, intake, off_the_workers};
 use crate::codec::Log;
-use crate::tlog::{Checkpoint, Note};
+use crate::tlog::{Checkpoint, LogProof, Note};
 use tokio::sync::watch;
 
 /// The log of the members' entries.
@@ -76,6 +78,25 @@ impl Desk {
         let Some(log) = Log::of_origin(checkpoint.origin()) else { return };
         let (size, root) = (checkpoint.size(), checkpoint.root());
         self.see_head(log.as_str(), Head { size, root, note: note.clone() });
+    }
+
+    /// Notes the heads of the newest proofs that are here and that the witnesses have not seen yet:
+    /// they were to be compared when the desk was last stopped.
+    pub(super) fn see_kept_proofs(&self) -> Result<(), OpenError> {
+        let file = self.file();
+        for log in Log::ALL {
+            let places = file.proofs().unwitnessed_places(log).take(SEEN_MAX);
+            // The oldest first, as they came.
+            for place in places.collect::<Vec<_>>().into_iter().rev() {
+                let proof = self.kept_proof_blocking(place).map_err(|error| {
+                    OpenError::Start(format!("a kept proof cannot be read: {error}"))
+                })?;
+                if let Ok(LogProof { checkpoint, .. }) = proof.parse() {
+                    self.see_note(&checkpoint);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// What a head with the quorum is to be compared with: nothing while evidence against the log

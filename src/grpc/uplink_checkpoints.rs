@@ -90,9 +90,21 @@ async fn take(
     if desk.is_contradicted(log) {
         return Ok(());
     }
+    let mut unproven: Option<Unproven> = None;
     for other in desk.heads_to_compare(log, &head) {
-        let Some(proof) = proof(log, desk, client, timing, (&other, &head.head)).await? else {
-            continue;
+        let proof = match proof(log, client, timing, (&other, &head.head)).await {
+            Ok(proof) => proof,
+            Err(lack) => {
+                let hangs = lack.hangs;
+                if lack.refused || unproven.is_none() {
+                    unproven = Some(lack);
+                }
+                // Others may show more; whoever hangs would be waited for again and again.
+                if hangs {
+                    break;
+                }
+                continue;
+            }
         };
         let contradiction = compare(log, &other, &head.head, &proof);
         desk.head_agrees(log, &other);
@@ -101,36 +113,48 @@ async fn take(
             return kept.map_err(|error| error.to_string());
         }
     }
+    if let Some(Unproven { why, refused, .. }) = unproven {
+        // Whatever else the relay shows from now on has to agree with this one too.
+        desk.see_head(log, head.head);
+        desk.lacks_growth(log, &why, refused);
+        return Err(why);
+    }
+    desk.head_agrees(log, &head.head);
+    desk.has_growth(log);
     desk.keep_head(log, head).await.map_err(|error| error.to_string())
 }
 
-/// The relay's proof that one head is the beginning of the other; none from a relay that gives
-/// none yet: then the witnesses' word stands alone.
+/// That two heads agree was not proven.
+struct Unproven {
+    why: String,
+    /// The relay has understood, and says no.
+    refused: bool,
+    /// It says nothing at all.
+    hangs: bool,
+}
+
+/// The relay's proof that one head is the beginning of the other.
 async fn proof(
     log: &str,
-    desk: &Desk,
     client: &RelayClient,
     timing: &Timing,
     (other, head): (&Head, &Head),
-) -> Result<Option<Vec<Hash>>, String> {
+) -> Result<Vec<Hash>, Unproven> {
     if !needs_proof(other, head) {
-        return Ok(Some(Vec::new()));
+        return Ok(Vec::new());
     }
     let (old, new) = (other.size.min(head.size), other.size.max(head.size));
+    let unproven = |why: &str, refused, hangs| {
+        let why = format!(
+            "the relay does not prove that the head of {old} leaves that the log {log} signed is \
+             the beginning of that of {new}: {why}"
+        );
+        Unproven { why, refused, hangs }
+    };
     match timeout(timing.try_within, client.consistency(log, old, new)).await {
-        Ok(Ok(hashes)) => Ok(Some(hashes)),
-        Ok(Err(failure)) if failure.code == Code::Unimplemented => Ok(None),
-        Ok(Err(failure)) => {
-            let what = format!(
-                "D-308 LOG_NOT_PROVEN: the relay does not prove that the head of {old} leaves that \
-                 the log {log} signed is the beginning of that of {new}: {failure}"
-            );
-            if is_refusal(failure.code) {
-                desk.alarm(&what);
-            }
-            Err(what)
-        }
-        Err(_elapsed) => Err("the relay did not prove its heads in time".to_owned()),
+        Ok(Ok(hashes)) => Ok(hashes),
+        Ok(Err(failure)) => Err(unproven(&failure.to_string(), is_refusal(failure.code), false)),
+        Err(_elapsed) => Err(unproven("it did not answer in time", false, true)),
     }
 }
 

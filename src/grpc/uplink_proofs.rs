@@ -16,8 +16,7 @@ use super::client::{Recorded, RelayClient};
 use super::uplink::Timing;
 use super::uplink_backoff::Backoff;
 use super::uplink_follow::read_leaf;
-use crate::codec::Log;
-use crate::desk::{Answer, BadReceipt, CaseFile, Desk, GivenProof, Receipt, RelayLog};
+use crate::desk::{Answer, BadReceipt, Desk, GivenProof, Receipt, RelayLog};
 use crate::units::{Hash, Index};
 use crate::wire::detente::desk::v1 as wire;
 use crate::wire::detente::log::v1::GetProofResponse;
@@ -26,7 +25,7 @@ use crate::wire::detente::log::v1::GetProofResponse;
 const BATCH_MAX: usize = 32;
 /// How long records may gather before their proofs are asked for.
 const GATHER: Duration = Duration::from_millis(500);
-/// How long a record is left alone whose proof did not hold.
+/// How long a record is left alone whose proof did not hold, or was refused for good.
 const LATER: Duration = Duration::from_secs(600);
 
 /// The relay's answer to a statement of ours, read but not believed.
@@ -57,44 +56,45 @@ pub(super) async fn run(
     let mut changes = desk.changes();
     let (mut link, mut log, mut heads) = (desk.link(), desk.relay_logs(), desk.witnessing());
     let backoff = Backoff::new(timing.pause_max);
-    let mut later = BTreeMap::new();
+    let (mut later, mut connected) = (BTreeMap::new(), false);
     while !*stopping.borrow() && desk.failed().is_none() {
-        let file = changes.borrow_and_update().file.clone();
-        later.retain(|_, until| *until > Instant::now());
+        changes.borrow_and_update();
         heads.borrow_and_update();
-        let wanted = wanted(desk, &file, &later);
-        let same = *log.borrow_and_update() == RelayLog::Same;
-        let able = link.borrow_and_update().connected && same;
-        let proofs = file.proofs();
-        let pause = if wanted.is_empty() || !able {
-            None
-        } else {
-            let fetched = tokio::select! {
-                fetched = fetch(desk, client, timing, &wanted) => fetched,
-                _ = stopping.wait_for(|stop| *stop) => return,
-            };
-            Some(match fetched {
-                Ok(()) => {
-                    backoff.reset();
-                    // What does not hold is still wanted, and not at once again.
-                    let again = Instant::now() + LATER;
-                    let file = desk.file();
-                    let got = |index: Index| match file.proofs().place(index) {
-                        Some(place) => proofs.place(index) != Some(place),
-                        None => false,
-                    };
-                    let refused = wanted.iter().filter(|(index, _)| !got(*index));
-                    later.extend(refused.map(|(index, _)| (*index, again)));
-                    Duration::ZERO
-                }
-                Err(why) => {
-                    tracing::debug!(why, "proofs are fetched later");
-                    backoff.pause()
-                }
-            })
+        let before = std::mem::replace(&mut connected, link.borrow_and_update().connected);
+        // What was put off because the relay was gone has its turn when it is back.
+        later.retain(|_, until| *until > Instant::now() && before == connected);
+        let wanted = wanted(desk, &later);
+        let known = log.borrow_and_update().clone();
+        let pause = match known {
+            RelayLog::Same if connected && !wanted.is_empty() => {
+                let fetched = tokio::select! {
+                    fetched = fetch(desk, client, timing, &wanted) => fetched,
+                    _ = stopping.wait_for(|stop| *stop) => return,
+                };
+                Some(match fetched {
+                    Ok(missing) => {
+                        backoff.reset();
+                        later.extend(missing);
+                        Duration::ZERO
+                    }
+                    Err(why) => {
+                        tracing::debug!(why, "proofs are fetched later");
+                        backoff.pause()
+                    }
+                })
+            }
+            RelayLog::Unknown if connected => {
+                let why = "it has not shown yet that its log is the one that this desk knows";
+                wanted.iter().for_each(|(index, _)| desk.lacks_proof(*index, why));
+                None
+            }
+            RelayLog::Same | RelayLog::Unknown | RelayLog::Other(_) => None,
         };
+        // What was put off is looked for when its time has come.
+        let due = later.values().min().copied().filter(|_| connected);
+        let idle = due.map_or(LATER, |due| due.saturating_duration_since(Instant::now()));
         let gone = tokio::select! {
-            () = sleep(pause.unwrap_or(LATER)) => false,
+            () = sleep(pause.unwrap_or(idle)) => false,
             changed = changes.changed(), if pause.is_none() => changed.is_err(),
             changed = link.changed(), if pause.is_none() => changed.is_err(),
             changed = log.changed(), if pause.is_none() => changed.is_err(),
@@ -111,17 +111,11 @@ pub(super) async fn run(
     }
 }
 
-/// Records without a proof whose turn it is, oldest first, with their places; then those that the
-/// witnesses have seen, and whose proof says nothing of that. So each is asked for twice at most,
-/// and once where the witnesses are quick.
-fn wanted(desk: &Desk, file: &CaseFile, later: &BTreeMap<Index, Instant>) -> Vec<(Index, Index)> {
-    let proofs = file.proofs();
-    let seen = [Log::Directory, Log::Traffic].into_iter().flat_map(|log| {
-        let head = desk.witnessed(log.as_str()).witnessed.filter(|_| has_witnesses(desk));
-        proofs.unwitnessed(log, head.map_or(0, |seen| seen.head.size))
-    });
-    let due = proofs.unproven().chain(seen).filter(|(index, _)| !later.contains_key(index));
-    due.take(BATCH_MAX).collect()
+/// Records whose proof is wanted and whose turn it is. Each is asked for twice at most, and once
+/// where the witnesses are quick.
+fn wanted(desk: &Desk, later: &BTreeMap<Index, Instant>) -> Vec<(Index, Index)> {
+    let wanted = desk.wanted_proofs().into_iter();
+    wanted.filter(|(index, _)| !later.contains_key(index)).take(BATCH_MAX).collect()
 }
 
 /// True when a head needs witnesses to be believed.
@@ -129,29 +123,54 @@ fn has_witnesses(desk: &Desk) -> bool {
     desk.policy().witnesses().next().is_some()
 }
 
-/// Fetches the proofs of some records and hands them to the desk.
+/// Fetches the proofs of some records and hands them to the desk. Answers which did not come, and
+/// until when each is left alone: none of them keeps another waiting.
 async fn fetch(
     desk: &Desk,
     client: &RelayClient,
     timing: &Timing,
     wanted: &[(Index, Index)],
-) -> Result<(), String> {
+) -> Result<Vec<(Index, Instant)>, String> {
     let mut given = Vec::with_capacity(wanted.len());
+    let mut missing = Vec::new();
     for (index, place) in wanted.iter().copied() {
         let (_, leaf, _) = desk.to_prove(place).await.map_err(|error| error.to_string())?;
         let witnessed = desk.witnessed(leaf.log.as_str()).witnessed.map(|seen| seen.head);
         let head = witnessed.filter(|head| has_witnesses(desk) && head.size > leaf.index);
         let size = head.as_ref().map_or(0, |head| head.size);
         let asking = client.proof(leaf.log.as_str(), leaf.index, size);
-        let answer = timeout(timing.try_within, asking)
-            .await
-            .map_err(|_elapsed| "the relay did not answer in time".to_owned())?
-            .map_err(|failure| failure.to_string())?;
+        let answer = match timeout(timing.try_within, asking).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(failure)) => {
+                let pause = if failure.retry { timing.pause_max.min(LATER) } else { LATER };
+                desk.lacks_proof(index, &failure.to_string());
+                missing.push((index, Instant::now() + pause));
+                continue;
+            }
+            // What came before it is kept first.
+            Err(_elapsed) => {
+                desk.lacks_proof(index, "it did not answer in time");
+                missing.push((index, Instant::now() + timing.pause_max.min(LATER)));
+                break;
+            }
+        };
         let raw = answer.encode_to_vec();
         let GetProofResponse { hashes, checkpoint, tree_size: _ } = answer;
         let checkpoint = head.map_or(checkpoint, |head| head.note.to_string());
         let proof = read_hashes(&hashes).map(|hashes| (hashes, checkpoint));
         given.push(GivenProof { index, place, proof, raw });
     }
-    desk.take_proofs(given).await.map_err(|error| error.to_string())
+    let came: Vec<Index> = given.iter().map(|given| given.index).collect();
+    let before = desk.file();
+    desk.take_proofs(given).await.map_err(|error| error.to_string())?;
+    let after = desk.file();
+    for index in came {
+        // What does not hold is still wanted, and not at once again.
+        let place = after.proofs().place(index);
+        if place.is_none() || place == before.proofs().place(index) {
+            desk.lacks_proof(index, "what it gave does not hold");
+            missing.push((index, Instant::now() + LATER));
+        }
+    }
+    Ok(missing)
 }

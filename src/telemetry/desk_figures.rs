@@ -8,6 +8,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 
 use super::page::Page;
+use crate::codec::Log;
 use crate::desk::Desk;
 
 /// What is worth watching at a desk. Register it as a collector.
@@ -35,6 +36,14 @@ impl Collector for DeskFigures {
         let differs = u64::from(status.relay_log_differs);
         let help = "1 while the relay's log is not the one that this desk knows";
         page.gauge("detente_desk_relay_log_differs", help, differs)?;
+        let now = self.desk.now().0 / 1_000;
+        let age = |log: Log| {
+            let time = self.desk.witnessed(log.as_str()).witnessed?.time?;
+            Some((log.as_str(), u64::try_from(now).unwrap_or(0).saturating_sub(time)))
+        };
+        let ages: Vec<_> = Log::ALL.into_iter().filter_map(age).collect();
+        let help = "Age of the newest head of a log with its quorum; grows while nothing happens";
+        page.gauges("detente_desk_witnessed_age_seconds", help, "log", &ages)?;
         let waiting = u64::try_from(status.waiting).unwrap_or(u64::MAX);
         page.gauge("detente_desk_waiting_approvals", "Acts waiting for a second officer", waiting)?;
         let help = "Times an officer of this desk handed data over alone";

@@ -2,12 +2,12 @@
 //! alarm, and what was given is kept as evidence.
 
 use detente::codec::{Head, Leaf, Log};
-use detente::desk::{Answer, BadReceipt, Desk, GivenProof, KeptProof, Receipt};
+use detente::desk::{Answer, BadReceipt, Desk, GivenProof, KeptProof, Receipt, witness};
 use detente::envelope::Envelope;
 use detente::relay::Signers;
 use detente::tlog::note::{Kind, Signer};
 use detente::tlog::{Checkpoint, LogProof, Note, Policy, leaf_hash};
-use detente::units::{DeskIndex, Hash, Index, RequestId, Timestamp};
+use detente::units::{DAY_MS, DeskIndex, Hash, Index, RequestId, Timestamp};
 
 use crate::desk_pair::{self as pair, HandClock, Relay, carry, nl, ro, signers};
 
@@ -196,4 +196,40 @@ async fn receipts_and_proofs_of_others_records_are_kept_and_can_be_checked_alone
         assert_eq!(checked.index, expected.leaf.index);
         assert!(checked.extra.unwrap().ends_with(&expected.event));
     }
+}
+
+/// What a head with the quorum would be compared with.
+fn seen(desk: &Desk, receipt: &Receipt) -> Vec<witness::Head> {
+    let note: Note = receipt.checkpoint.parse().unwrap();
+    let head = witness::Head { size: 1, root: Hash([0; 32]), note };
+    let head = witness::WitnessedHead { head, witnesses: 0, time: None };
+    desk.heads_to_compare("traffic", &head)
+}
+
+#[tokio::test]
+async fn heads_that_wait_to_be_compared_wait_after_a_restart_too() {
+    let mut scene = Scene::new().await;
+    assert!(scene.say(scene.good()).await);
+    let receipt = scene.good().receipt.unwrap();
+    let before = seen(&scene.desk, &receipt);
+    assert_eq!(before.len(), 2, "of both receipts");
+    scene.desk.close().await;
+    scene.desk = pair::open(&nl(), scene.dir.path(), &scene.clock);
+    assert_eq!(seen(&scene.desk, &receipt), before);
+}
+
+#[tokio::test]
+async fn what_the_recipient_said_counts_although_our_receipt_was_in_dispute() {
+    let mut scene = Scene::new().await;
+    let lie = lies(&scene).remove(0).2;
+    assert!(!scene.say(lie).await);
+    let dir = tempfile::tempdir().unwrap();
+    let recipient = pair::open(&ro(), dir.path(), &scene.clock);
+    carry(&recipient, &mut scene.relay).await;
+    let records = scene.relay.follow(&nl(), scene.desk.file().next());
+    scene.desk.take(records).await.unwrap();
+    assert!(!scene.is_recorded());
+    assert!(scene.say(scene.good()).await);
+    scene.clock.pass(DAY_MS);
+    assert_eq!(scene.desk.alarms(), [], "both have answered");
 }

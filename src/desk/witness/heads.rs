@@ -26,7 +26,7 @@ const PLACE: &str = "witnessed";
 
 /// Heads that wait to be compared, at most, log by log: what a desk is shown between two published
 /// checkpoints, many times over.
-const SEEN_MAX: usize = 1_024;
+pub(in crate::desk) const SEEN_MAX: usize = 1_024;
 
 /// A head that a log has signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +37,13 @@ pub struct Head {
     pub root: Hash,
     /// The signed note.
     pub note: Note,
+}
+
+impl Head {
+    /// True of the same tree, whoever has cosigned it.
+    fn is_same(&self, other: &Self) -> bool {
+        (self.size, self.root) == (other.size, other.root)
+    }
 }
 
 /// A head that the quorum has cosigned.
@@ -204,7 +211,7 @@ impl Heads {
     pub fn see(&self, log: &str, head: Head) {
         let mut logs = self.lock();
         let Some(log) = logs.get_mut(log) else { return };
-        if log.seen.contains(&head) {
+        if log.seen.iter().any(|seen| seen.is_same(&head)) {
             return;
         }
         if log.seen.len() == SEEN_MAX {
@@ -220,14 +227,14 @@ impl Heads {
         let Some(log) = logs.get(log) else { return Vec::new() };
         let kept = log.standing.witnessed.iter().map(|kept| &kept.head);
         let others = kept.chain(&log.seen);
-        let other = |other: &&Head| (other.size, other.root) != (head.head.size, head.head.root);
+        let other = |other: &&Head| !other.is_same(&head.head);
         others.filter(other).cloned().collect()
     }
 
     /// A head was compared, and agrees with what the witnesses have seen.
     pub fn agrees(&self, log: &str, head: &Head) {
         if let Some(log) = self.lock().get_mut(log) {
-            log.seen.retain(|seen| seen != head);
+            log.seen.retain(|seen| !seen.is_same(head));
         }
     }
 

@@ -14,7 +14,6 @@
 //! | D-305 | `WITNESS_STATE_UNREADABLE` | what was cosigned last cannot be read |
 //! | D-306 | `DIRECTORY_LOG_DIFFERS` | the witnesses' head of the directory log is another one |
 //! | D-307 | `OWN_ENTRY_CHANGED` | an entry of our own nation was not published from here |
-//! | D-308 | `LOG_NOT_PROVEN` | the relay does not prove that two heads it signed agree |
 //!
 //! D-303 and D-304 are kept as evidence, and the log is no longer cosigned until an officer has
 //! said in words that it was dealt with. Even then no head is cosigned that does not follow from
@@ -31,6 +30,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use evidence::{Contradiction, Evidence, Finding, Wrong};
 pub use files::{Places, RealPlaces};
+pub(super) use heads::SEEN_MAX;
 pub use heads::{Head, Heads, Judged, NoHead, Standing, WitnessedHead, compare, needs_proof};
 
 use crate::envelope::genesis::{Genesis, LogKey, log_key};

@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_stream::Stream;
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tonic::transport::Channel;
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Code, Request, Response, Status, Streaming};
 
 type BoxStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
@@ -34,6 +34,12 @@ pub(crate) struct Lies {
     pub(crate) drops: bool,
     pub(crate) records: Lie<desk::FollowResponse>,
     pub(crate) entries: Lie<directory::FollowEntriesResponse>,
+    /// How every proof that heads agree is refused.
+    pub(crate) unproven: Option<Code>,
+    /// How the proof of this leaf of the traffic log is refused.
+    pub(crate) unproven_leaf: Option<(u64, Code)>,
+    /// Every refusal.
+    refused: Vec<Code>,
 }
 
 /// A door. A clone is the same door.
@@ -91,6 +97,19 @@ impl Door {
     /// Changes its lies, from the next thing on that passes.
     pub(crate) fn lie(&self, change: impl FnOnce(&mut Lies)) {
         change(&mut self.lies.lock().unwrap());
+    }
+
+    /// How often proofs were refused so.
+    pub(crate) fn refused(&self, code: Code) -> usize {
+        self.lies.lock().unwrap().refused.iter().filter(|refused| **refused == code).count()
+    }
+
+    /// Refuses a proof, if it does.
+    fn refuse(&self, how: impl Fn(&Lies) -> Option<Code>) -> Result<(), Status> {
+        let mut lies = self.lies.lock().unwrap();
+        let Some(code) = how(&lies) else { return Ok(()) };
+        lies.refused.push(code);
+        Err(Status::new(code, "not today"))
     }
 
     /// Asks the desk to cosign.
@@ -286,13 +305,19 @@ impl LogService for Door {
         &self,
         request: Request<log::GetProofRequest>,
     ) -> Result<Response<log::GetProofResponse>, Status> {
-        LogServiceClient::new(self.channel()).get_proof(request.into_inner()).await
+        let request = request.into_inner();
+        self.refuse(|lies| {
+            let (leaf, code) = lies.unproven_leaf?;
+            (request.log == "traffic" && request.leaf_index == leaf).then_some(code)
+        })?;
+        LogServiceClient::new(self.channel()).get_proof(request).await
     }
 
     async fn get_consistency(
         &self,
         request: Request<log::GetConsistencyRequest>,
     ) -> Result<Response<log::GetConsistencyResponse>, Status> {
+        self.refuse(|lies| lies.unproven)?;
         LogServiceClient::new(self.channel()).get_consistency(request.into_inner()).await
     }
 

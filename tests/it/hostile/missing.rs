@@ -155,7 +155,7 @@ async fn the_next_record_of_the_pair_shows_its_recipient_that_one_is_missing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_delayed_request_alarms_its_sender_until_it_is_receipted() {
-    let net = Hostile::start().await;
+    let mut net = Hostile::start().await;
     // Nothing comes to RO until the relay is told to go on.
     let (go, mut going) = tokio::sync::watch::channel(false);
     let kept = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
@@ -176,6 +176,9 @@ async fn a_delayed_request_alarms_its_sender_until_it_is_receipted() {
     // The next record lets the others go.
     net.ask("XM", "RO").await;
     until("it came", || net.desk("RO").file().case(sent.request).is_some()).await;
+    // So has that of a day without any head.
+    net.publish(Log::Directory).await;
+    net.publish(Log::Traffic).await;
     until("the alarm has ended", || net.codes("NL").is_empty()).await;
     // The recipient sees when it was recorded: that moment is in the leaf, and cannot be moved.
     let case = net.desk("RO").file().case(sent.request).cloned().unwrap();
@@ -186,7 +189,7 @@ async fn a_delayed_request_alarms_its_sender_until_it_is_receipted() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_statement_without_a_receipt_is_raised_and_the_oldest_are_shown() {
     const ASKED: usize = 51;
-    let net = Hostile::start().await;
+    let mut net = Hostile::start().await;
     let withdrawn = net.ask_and_settle("NL", "RO").await.request;
     net.door("RO").lie(|lies| lies.records = Some(Box::new(|_| Vec::new())));
     let first = net.desk("NL").prepare(withdrawal(withdrawn)).await.unwrap();
@@ -197,6 +200,12 @@ async fn every_statement_without_a_receipt_is_raised_and_the_oldest_are_shown() 
         net.ask("XM", "RO").await;
     }
     until("all of NL is recorded", || net.desk("NL").file().outbox_len() == 0).await;
+    // The witnesses see all of it, so that nothing else is wrong.
+    let due = net.net().relay.published().state().next_desk_index(net.desk("NL").file().owner());
+    until("all of it is known", || net.desk("NL").file().next() == due).await;
+    until("and proven", || net.desk("NL").file().proofs().unproven().count() == 0).await;
+    net.publish(Log::Directory).await;
+    net.publish(Log::Traffic).await;
     net.pass("NL", DAY_MS + MINUTE_MS);
     net.pass("XM", 6 * MINUTE_MS);
     for (member, code, statements) in [("NL", "D-325", ASKED + 1), ("XM", "D-324", ASKED)] {

@@ -13,6 +13,7 @@
 //! | drops a request | the sender after five minutes: D-324 |
 //! | withholds a record | the sender at its limit: D-325; the recipient: D-323, D-326 by proof |
 //! | delays | the sender at its limit: D-325, which ends with the receipt; witnesses' times |
+//! | proves or shows nothing | the desk: D-308 after five minutes, D-328 after an hour |
 //! | replays an old backup | every witness: D-304; every desk that holds more: D-301 |
 
 mod door;
@@ -21,6 +22,7 @@ mod histories;
 mod missing;
 mod rotate;
 mod swap;
+mod unproven;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -55,6 +57,7 @@ pub(crate) struct Hostile {
     posts: BTreeMap<&'static str, Post>,
     signed: Vec<u8>,
     place: tempfile::TempDir,
+    quorum: &'static str,
     asks: u64,
 }
 
@@ -76,14 +79,19 @@ impl Drop for Post {
 
 impl Hostile {
     pub(crate) async fn start() -> Self {
+        Self::start_with("group committee 3 ").await
+    }
+
+    /// The same where the desks' policy begins its quorum so.
+    pub(crate) async fn start_with(quorum: &'static str) -> Self {
         let (signed, place) = (api_net::signed_genesis(), tempfile::tempdir().unwrap());
         let relay = Net::start_on(&place.path().join("relay"), &signed).await;
         let mut posts = BTreeMap::new();
         for member in MEMBERS {
-            let post = Post::start(member, &relay, &signed, place.path()).await;
+            let post = Post::start(member, &relay, &signed, (place.path(), quorum)).await;
             posts.insert(member, post);
         }
-        let hostile = Self { relay: Some(relay), posts, signed, place, asks: 0 };
+        let hostile = Self { relay: Some(relay), posts, signed, place, quorum, asks: 0 };
         for member in MEMBERS {
             hostile.until_connected(member).await;
         }
@@ -266,7 +274,8 @@ impl Hostile {
         drop(post);
         desk.close().await;
         drop(desk);
-        let post = Post::start(member, self.net(), &self.signed, self.place.path()).await;
+        let place = (self.place.path(), self.quorum);
+        let post = Post::start(member, self.net(), &self.signed, place).await;
         self.posts.insert(member, post);
         self.until_connected(member).await;
     }
@@ -281,7 +290,12 @@ impl Hostile {
 }
 
 impl Post {
-    async fn start(member: &'static str, relay: &Net, signed: &[u8], place: &Path) -> Self {
+    async fn start(
+        member: &'static str,
+        relay: &Net,
+        signed: &[u8],
+        (place, quorum): (&Path, &str),
+    ) -> Self {
         let genesis = genesis::parse(signed).unwrap();
         let id = api_net::desk(member);
         let officer =
@@ -300,8 +314,10 @@ impl Post {
         let secret = Zeroizing::new(b"unlock".to_vec());
         let journal =
             detente::journal::Options { segment_bytes: 1 << 20, batch_bytes_max: 1 << 19 };
+        let policy = genesis::default_policy(&genesis).to_string();
+        let policy = policy.replace("group committee 3 ", quorum).parse().unwrap();
         let options = desk::Options::new(place.join(member), id, genesis, secret, keys);
-        let desk = Desk::open(desk::Options { clock, journal, ..options }).unwrap();
+        let desk = Desk::open(desk::Options { clock, journal, policy, ..options }).unwrap();
         let (door, said) = Door::new(relay.channels(member));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
