@@ -323,7 +323,7 @@ mod tests {
             assert!(info.metadata.contains_key("next"));
             assert_eq!(details.retry_info().is_some(), answer.retry.is_some());
         }
-        assert_eq!(seen.len(), 38);
+        assert_eq!(seen.len(), 40);
     }
 
     #[test]
