@@ -185,7 +185,16 @@ impl Hostile {
 
     /// Asks a desk to cosign the relay's head of a log, from the head that it cosigned before.
     pub(crate) async fn cosign(&mut self, member: &str, log: Log) -> wire::WitnessAnswer {
-        let (head, note) = self.head(log);
+        let newest = self.head(log);
+        self.cosign_head(member, log, newest).await
+    }
+
+    async fn cosign_head(
+        &mut self,
+        member: &str,
+        log: Log,
+        (head, note): (Head, Note),
+    ) -> wire::WitnessAnswer {
         let cosigned = self.desk(member).cosigned();
         let old = cosigned.iter().find(|(name, _)| name == log.as_str()).unwrap().1.size;
         let grows = old > 0 && old < head.size;
@@ -210,14 +219,21 @@ impl Hostile {
         }
     }
 
-    /// Has every desk cosign the head of a log, and publishes it to all of them.
-    pub(crate) async fn publish(&mut self, log: Log) -> Note {
-        let (head, mut note) = self.head(log);
-        for member in MEMBERS {
-            let answer = self.cosign(member, log).await;
+    /// The head of a log as it is now, cosigned by all of these, though the log grows meanwhile.
+    pub(crate) async fn cosigned(&mut self, by: &[&str], log: Log) -> (Head, Note) {
+        let (head, signed) = self.head(log);
+        let mut note = signed.clone();
+        for member in by {
+            let answer = self.cosign_head(member, log, (head, signed.clone())).await;
             assert_eq!(answer.status, 200, "{member}: {}", answer.body);
             note.add(parse_lines(&answer.body).unwrap().remove(0));
         }
+        (head, note)
+    }
+
+    /// Has every desk cosign the head of a log, and publishes it to all of them.
+    pub(crate) async fn publish(&mut self, log: Log) -> Note {
+        let (head, note) = self.cosigned(&MEMBERS, log).await;
         self.show(&MEMBERS, log, &note);
         for member in MEMBERS {
             let desk = self.desk(member);

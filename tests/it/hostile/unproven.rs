@@ -2,7 +2,6 @@
 
 use detente::codec::Log;
 use detente::tlog::Note;
-use detente::tlog::witness::parse_lines;
 use detente::units::{HOUR_MS, MINUTE_MS};
 use tonic::Code;
 
@@ -14,13 +13,7 @@ const ENOUGH: usize = 30;
 
 /// The head of the log behind the doors, as the others have cosigned it.
 async fn without_nl(net: &mut Hostile) -> Note {
-    let (_, mut note) = net.head(Log::Traffic);
-    for member in ["RO", "XM"] {
-        let answer = net.cosign(member, Log::Traffic).await;
-        assert_eq!(answer.status, 200, "{member}: {}", answer.body);
-        note.add(parse_lines(&answer.body).unwrap().remove(0));
-    }
-    note
+    net.cosigned(&["RO", "XM"], Log::Traffic).await.1
 }
 
 fn witnessed(net: &Hostile, member: &str) -> u64 {
@@ -78,11 +71,7 @@ async fn a_proof_that_comes_after_all_ends_its_alarm() {
     net.publish(Log::Traffic).await;
     net.door("NL").lie(|lies| lies.unproven = Some(Code::Unavailable));
     net.ask_and_settle("NL", "RO").await;
-    let (head, mut note) = net.head(Log::Traffic);
-    for member in crate::api_net::MEMBERS {
-        let answer = net.cosign(member, Log::Traffic).await;
-        note.add(parse_lines(&answer.body).unwrap().remove(0));
-    }
+    let (head, note) = net.cosigned(&crate::api_net::MEMBERS, Log::Traffic).await;
     net.show(&["NL"], Log::Traffic, &note);
     until("it is refused", || net.door("NL").refused(Code::Unavailable) > ENOUGH).await;
     // Without a connection no time passes.
