@@ -8,6 +8,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use anyhow::Result;
 use detente::envelope::words::{Extent, Outcome, WillAnswer};
@@ -116,6 +117,7 @@ pub(crate) fn options(network: &Network, directory: PathBuf) -> Result<relay::Op
         genesis_hash: config.network.genesis_sha256,
         signers: None,
         policy: None,
+        witnesses_within: Duration::ZERO,
     })
 }
 

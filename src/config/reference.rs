@@ -139,6 +139,12 @@ pub const RELAY: &[Row] = &[
         "keys that take their place: announced at the start, then signing beside them",
         "none",
     ),
+    row(
+        &[key("logs.wait_for_witnesses_seconds", Default("10"))],
+        "how long a start waits for the quorum of witnesses before it signs anything: 0 to 86,400; \
+         a store that may be an older copy waits without end",
+        "10",
+    ),
     UNLOCK,
     row(&[key("store.directory", Given("\"/var/lib/detente-relay\""))], "journal and tables", ""),
     row(

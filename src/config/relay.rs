@@ -91,6 +91,11 @@ pub struct Logs {
     /// The same for `traffic_key`. Default: none.
     #[serde(default)]
     pub next_traffic_key: Option<PathBuf>,
+    /// How long nothing is signed after a start unless the quorum of witnesses has said how far it
+    /// has seen, in whole seconds: 0 (they are not waited for) to 86,400, default 10. A store that
+    /// may be an older copy waits for them without end.
+    #[serde(default = "value::witnesses_default", deserialize_with = "value::witnesses")]
+    pub wait_for_witnesses_seconds: Duration,
 }
 
 /// `[publish]`: the logs as files, for anybody to read, carry away and verify.

@@ -23,6 +23,9 @@ const SEGMENT_BYTES: RangeInclusive<u64> = 4 * MIB..=1024 * MIB;
 /// Seconds between published heads: a head each second is all that witnesses keep up with; after
 /// a minute of silence nobody knows whether there is nothing new.
 const PUBLISH_SECONDS: RangeInclusive<u64> = 1..=60;
+/// Seconds that a start waits for its witnesses. Whoever would rather not carry requests than not
+/// know takes a day.
+const WITNESSES_SECONDS: RangeInclusive<u64> = 0..=86_400;
 
 /// A host name or address with a port, not resolved.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,6 +133,15 @@ pub(super) fn publish_interval<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Duration, D::Error> {
     within(deserializer, &PUBLISH_SECONDS, "seconds").map(Duration::from_secs)
+}
+
+/// As long as deadlines wait after a start: whoever was connected is back by then.
+pub(super) const fn witnesses_default() -> Duration {
+    Duration::from_secs(10)
+}
+
+pub(super) fn witnesses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    within(deserializer, &WITNESSES_SECONDS, "seconds").map(Duration::from_secs)
 }
 
 fn within<'de, D: Deserializer<'de>>(

@@ -26,6 +26,7 @@ revocation_lists = "crl"
 [logs]
 directory_key = "log-directory.key"
 traffic_key = "log-traffic.key"
+wait_for_witnesses_seconds = 10
 
 [unlock]
 file = "unlock"

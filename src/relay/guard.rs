@@ -1,10 +1,12 @@
-//! Keeps the relay from signing what contradicts what it has signed before: after a restore, and
-//! whenever a witness shows that it has seen more, or something else.
+//! Keeps the relay from signing what contradicts what it has signed before: at every start, after a
+//! restore, and whenever a witness shows that it has seen more, or something else.
 //!
-//! Not for heads within one run (the journal's trailers are the compare-and-swap for those). A
-//! store that may be an older copy is held until the quorum of the policy's witnesses has said how
-//! far it has seen, and all of that is here. What a witness says against this store counts only
-//! with the log's own signature under it: no desk can stop the relay by words alone.
+//! Not for heads within one run (the journal's trailers are the compare-and-swap for those). At a
+//! start nothing is signed until the quorum of the policy's witnesses has said how far it has seen,
+//! and all of that is here. A store that may be an older copy waits for that without end; the one
+//! that ran last waits a few seconds at most, for a relay of which a third of the witnesses cannot
+//! be reached has to carry requests all the same. What a witness says against this store counts
+//! only with the log's own signature under it: no desk can stop the relay by words alone.
 //!
 //! Once a loss is accepted, witnesses that have seen what is lost go on showing it, and are not
 //! believed. A witness that has agreed with the log since cannot have seen it: what that one then
@@ -15,7 +17,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use tokio::time::timeout;
 use tracing::{error, info, warn};
 
 use super::incarnation::{Found, Incarnation, Loss};
@@ -31,6 +35,8 @@ use crate::units::JournalId;
 pub(super) struct Guard {
     incarnation: Incarnation,
     state: Mutex<State>,
+    /// How long a start waits for the quorum, where the store is the one that ran last.
+    within: Duration,
 }
 
 #[derive(Default)]
@@ -64,13 +70,14 @@ enum Judged {
 }
 
 impl Guard {
-    /// Looks whether the store is the one that ran last, and holds the keys when it may not be.
-    /// `is_new`: nothing has ever been recorded in it.
+    /// Looks whether the store is the one that ran last, and holds the keys until the witnesses
+    /// have spoken. `is_new`: nothing has ever been recorded in it. `within`: how long they are
+    /// waited for.
     pub(super) fn post(
         store: &Path,
-        journal: JournalId,
-        is_new: bool,
+        (journal, is_new): (JournalId, bool),
         (signers, policy): (&Signers, &Policy),
+        within: Duration,
     ) -> io::Result<Arc<Self>> {
         let incarnation = Incarnation::new(store, journal);
         let (found, Loss { given_up, lost, since }) = incarnation.look()?;
@@ -99,11 +106,20 @@ impl Guard {
                 }
             }
         }
-        Ok(Arc::new(Self { incarnation, state: Mutex::new(state) }))
+        let is_asked = !is_new && !within.is_zero() && !policy.is_quorum(&BTreeSet::new());
+        if is_asked && !state.is_doubted {
+            let seconds = within.as_secs();
+            let why = format!(
+                "the relay has just started: for at most {seconds} s it waits until the quorum of \
+                 witnesses has connected and said how far it has seen"
+            );
+            signers.hold(Holder::Start, &why);
+        }
+        Ok(Arc::new(Self { incarnation, state: Mutex::new(state), within }))
     }
 
     /// A witness has seen only what is here; `name` is its name in the policy. True when the quorum
-    /// has said so and the keys may be released. Blocks.
+    /// has said so of both logs and the keys may be released. Blocks.
     fn agrees(
         &self,
         log: Log,
@@ -126,12 +142,19 @@ impl Guard {
             let names = agreed.get(log);
             names.is_some_and(|names| policy.is_quorum(&names.iter().map(String::as_str).collect()))
         };
-        let is_cleared = *is_doubted && !*is_contradicted && Log::ALL.iter().all(has_quorum);
-        if is_cleared {
+        let is_cleared = !*is_contradicted && Log::ALL.iter().all(has_quorum);
+        if is_cleared && *is_doubted {
             self.incarnation.write(&Loss::default())?;
             (*is_doubted, *loss) = (false, Loss::default());
         }
         Ok(is_cleared)
+    }
+
+    /// The witnesses of the policy that have agreed with both logs.
+    fn agreed(&self) -> usize {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_log = |log: &Log| state.agreed.get(log).map_or(0, BTreeSet::len);
+        Log::ALL.iter().map(of_log).min().unwrap_or(0)
     }
 
     /// A witness has shown that the store lacks a head of `size` leaves. True when that is to stop
@@ -156,6 +179,24 @@ impl Guard {
 }
 
 impl Relay {
+    /// Waits until the quorum of witnesses has spoken after a start, and ends that wait at its
+    /// limit ([`super::Options::witnesses_within`]). Whoever lets witnesses connect runs it from
+    /// that moment on. A hold for any other reason stays.
+    pub async fn wait_for_witnesses(&self) {
+        let (Some(guard), Some(signers)) = (&self.guard, &self.signers) else { return };
+        let mut holds = signers.holds();
+        let spoken = holds.wait_for(|holds| !holds.contains_key(&Holder::Start));
+        if timeout(guard.within, spoken).await.is_err() && signers.release(Holder::Start) {
+            let (agreed, all) = (guard.agreed(), self.heads().policy().witnesses().count());
+            warn!(
+                agreed,
+                all,
+                "fewer witnesses than the quorum have said how far they have seen; one that has \
+                 seen more than is here will stop the signing"
+            );
+        }
+    }
+
     /// Takes what a witness says it has cosigned: it is held against the logs that are here. What
     /// proves that the logs lack something stops the signing.
     ///
@@ -182,8 +223,10 @@ impl Relay {
                         posted.agrees(log, (&key, name), policy).map_err(Error::fault)
                     });
                     if cleared.await? {
-                        info!("the quorum of witnesses has seen nothing that is not here");
-                        signers.release(Holder::Guard);
+                        let held = [Holder::Guard, Holder::Start].map(|it| signers.release(it));
+                        if held.contains(&true) {
+                            info!("the quorum of witnesses has seen nothing that is not here");
+                        }
                     }
                 }
                 Judged::Unproven(why) => {

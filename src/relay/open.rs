@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tracing::{info, warn};
@@ -59,6 +60,10 @@ pub struct Options {
     pub signers: Option<Arc<Signers>>,
     /// By which a published head counts as witnessed. None: by the one that the genesis states.
     pub policy: Option<Policy>,
+    /// How long nothing is signed after a start unless the quorum of witnesses has said how far it
+    /// has seen. Zero: they are not waited for. What ends it is [`Relay::wait_for_witnesses`]. A
+    /// store that may be an older copy waits for the quorum without end.
+    pub witnesses_within: Duration,
 }
 
 /// Why a relay cannot be opened.
@@ -343,7 +348,8 @@ fn post_guard(
     let Some(signers) = &options.signers else { return Ok(None) };
     let policy = policy_of(options, genesis);
     let is_new = journal.next_index() == Index(0);
-    Guard::post(&options.directory, journal.id(), is_new, (signers, &policy))
+    let store = (journal.id(), is_new);
+    Guard::post(&options.directory, store, (signers, &policy), options.witnesses_within)
         .map(Some)
         .map_err(OpenError::Incarnation)
 }

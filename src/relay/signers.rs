@@ -35,6 +35,8 @@ pub enum Holder {
     Guard,
     /// The journal lacks what was published.
     Publisher,
+    /// It has just started, and the witnesses have not said yet how far they have seen.
+    Start,
 }
 
 /// The keys of a log.
@@ -191,22 +193,28 @@ impl Signers {
         self.holds.send_if_modified(|holds| {
             let before = holds.insert(holder, reason.into());
             let is_new = before.as_deref() != Some(reason);
-            if is_new {
-                tracing::error!(reason, "the logs are not signed, and nothing is accepted");
+            match (is_new, holder) {
+                // It passes by itself.
+                (true, Holder::Start) => tracing::info!(reason, "the logs are not signed yet"),
+                (true, Holder::Guard | Holder::Publisher) => {
+                    tracing::error!(reason, "the logs are not signed, and nothing is accepted");
+                }
+                (false, _) => {}
             }
             is_new
         });
     }
 
-    /// What this one held may be signed again, unless another holds it as well.
-    pub fn release(&self, holder: Holder) {
+    /// What this one held may be signed again, unless another holds it as well. True when it held
+    /// it.
+    pub fn release(&self, holder: Holder) -> bool {
         self.holds.send_if_modified(|holds| {
             let was_held = holds.remove(&holder).is_some();
             if was_held && holds.is_empty() {
-                tracing::info!("the logs are signed again");
+                tracing::info!("the logs are signed");
             }
             was_held
-        });
+        })
     }
 
     /// Why nothing is signed, if so.

@@ -128,7 +128,7 @@ pub(crate) fn read_genesis(network: &config::Network) -> Result<(Vec<u8>, Genesi
 /// checks itself when it opens its journal.
 pub fn read_signers(config: &config::Relay, genesis: &Genesis) -> Result<Signers, StartError> {
     let unlock = read_unlock(&config.unlock)?;
-    let config::Logs { directory_key, traffic_key, next_directory_key, next_traffic_key } =
+    let config::Logs { directory_key, traffic_key, next_directory_key, next_traffic_key, .. } =
         &config.logs;
     let seed = |path: &PathBuf| read_seed(path, Kind::Ed25519, &unlock);
     let seeds = Seeds {

@@ -153,13 +153,13 @@ impl RunningRelay {
         let mut others = vec![spawn_operator(&edge, listeners.operator, heard(ended.subscribe()))];
         others.push(spawn_keep_up(&own, heard(ended.subscribe())));
         others.push(spawn_nations(&relay, &trust, heard(ended.subscribe())));
+        others.push(spawn_until(at_start(relay.clone()), heard(ended.subscribe())));
         others.extend(spawn_publisher(&relay, config, heard(ended.subscribe())));
         let log = (listeners.log, &figures.log_door);
         others.extend(spawn_log(&own, config, log, heard(stop_heard)));
-        for witness in elsewhere {
-            let asking = witness.keep_asking(relay.clone(), edge.witnesses().clone());
-            others.push(spawn_until(asking, heard(ended.subscribe())));
-        }
+        let asking =
+            elsewhere.into_iter().map(|it| it.keep_asking(relay.clone(), edge.witnesses().clone()));
+        others.extend(asking.map(|asking| spawn_until(asking, heard(ended.subscribe()))));
         others.extend(spawn_metrics(&edge, figures, listeners.metrics, heard(ended.subscribe())));
         let door = edge.clone();
         let desks = tokio::spawn(async move {
@@ -303,6 +303,7 @@ async fn open(
         genesis_hash: genesis.hash,
         signers,
         policy: Some(policy),
+        witnesses_within: config.logs.wait_for_witnesses_seconds,
     };
     let opening = tokio::task::spawn_blocking(move || Relay::open(&options, &signed, clock));
     opening.await.map_err(|_| StartError::Interrupted)?.map_err(|error| {
@@ -351,6 +352,19 @@ fn spawn_metrics(
             error!(%fault, "the metrics listener failed");
         }
     }))
+}
+
+/// Waits for the witnesses. What could not be announced while nothing was signed is announced then.
+async fn at_start(relay: Relay) {
+    relay.wait_for_witnesses().await;
+    let Some(signers) = relay.signers() else { return };
+    // The relay has them too: the wait ends with it.
+    if signers.holds().wait_for(BTreeMap::is_empty).await.is_err() {
+        return;
+    }
+    if let Err(error) = relay.announce_log_keys().await {
+        error!(%error, "a log's next key is not announced");
+    }
 }
 
 /// Publishes the logs, where there are keys that sign them.

@@ -11,6 +11,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use detente::envelope::genesis::{
     self, EncryptionKey, FoundingDesk, FoundingMember, FoundingOfficer, Genesis, LogKey,
@@ -85,12 +86,32 @@ impl Net {
         Self::start_in(directory, signed.to_vec(), Limits::default(), clock).await
     }
 
+    /// As [`Net::start_on`], with a relay that waits so long for the quorum of its witnesses.
+    pub(crate) async fn start_waiting(directory: &Path, signed: &[u8], within: Duration) -> Self {
+        let clock = Arc::new(SystemClock::default());
+        let keys = (signed.to_vec(), seeds());
+        let net = Self::start_with(directory, keys, Limits::default(), clock, within).await;
+        let relay = net.relay.clone();
+        tokio::spawn(async move { relay.wait_for_witnesses().await });
+        net
+    }
+
     /// As [`Net::start_in`], with these keys of the logs.
     pub(crate) async fn start_signed(
+        directory: &Path,
+        keys: (Vec<u8>, Seeds),
+        limits: Limits,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self::start_with(directory, keys, limits, clock, Duration::ZERO).await
+    }
+
+    async fn start_with(
         directory: &Path,
         (signed, seeds): (Vec<u8>, Seeds),
         limits: Limits,
         clock: Arc<dyn Clock>,
+        witnesses_within: Duration,
     ) -> Self {
         let genesis = genesis::parse(&signed).unwrap();
         let signers = Signers::unchecked(&genesis.network, &seeds).unwrap();
@@ -102,6 +123,7 @@ impl Net {
             genesis_hash: genesis.hash,
             signers: Some(Arc::new(signers)),
             policy: None,
+            witnesses_within,
         };
         let open = move || Relay::open(&options, &signed, clock);
         let (relay, running) = tokio::task::spawn_blocking(open).await.unwrap().unwrap();

@@ -370,6 +370,7 @@ fn open(dev: &Dev) -> (Relay, relay::Running) {
         genesis_hash: dev.made.hash,
         signers: None,
         policy: None,
+        witnesses_within: Duration::ZERO,
     };
     let signed = std::fs::read(&dev.made.genesis).unwrap();
     assert_eq!(genesis::parse(&signed).unwrap().hash, dev.made.hash);

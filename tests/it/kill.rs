@@ -204,6 +204,7 @@ fn judge(dev: &Dev, ledger: &Shared<Ledger>) {
         genesis_hash: detente::envelope::genesis::parse(&genesis).unwrap().hash,
         signers: None,
         policy: None,
+        witnesses_within: Duration::ZERO,
     };
     let (opened, running) =
         Relay::open(&options, &genesis, Arc::new(SystemClock::default())).unwrap();

@@ -30,13 +30,16 @@ pub(crate) struct Dev {
     directory: tempfile::TempDir,
 }
 
+/// How long the relay of a development network waits for its witnesses at a start.
+pub(crate) const WAITS: &str = "wait_for_witnesses_seconds = 10";
+
 impl Dev {
     /// A network with these members, one desk each, and addresses that are free.
     pub(crate) fn new(members: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let spec = Spec { port: free_ports(), ..Spec::new("detente-test", members).unwrap() };
         let made = dev_network(&directory.path().join("net"), &spec, now()).unwrap();
-        Self { made, directory }
+        Self { made, directory }.without_waiting()
     }
 
     /// As [`Dev::new`], but members and officers are changed before the genesis is drawn up.
@@ -45,7 +48,13 @@ impl Dev {
         let spec = Spec { port: free_ports(), ..Spec::new("detente-test", members).unwrap() };
         let at = directory.path().join("net");
         let made = pki::dev_network_with(&at, &spec, now(), change).unwrap();
-        Self { made, directory }
+        Self { made, directory }.without_waiting()
+    }
+
+    /// Its relay waits for no witnesses at a start: few tests have any.
+    fn without_waiting(self) -> Self {
+        edit_file(&self.made.relay_config, &[(WAITS, "wait_for_witnesses_seconds = 0")]);
+        self
     }
 
     pub(crate) fn path(&self) -> &Path {

@@ -108,6 +108,7 @@ pub(crate) fn options(dev: &Dev) -> (relay::Options, Vec<u8>) {
         genesis_hash: detente::envelope::genesis::parse(&genesis).unwrap().hash,
         signers: Some(dev.signers()),
         policy: None,
+        witnesses_within: Duration::ZERO,
     };
     (options, genesis)
 }

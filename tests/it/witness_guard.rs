@@ -4,9 +4,10 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use detente::codec::Log;
-use detente::relay::{PublicHead, Relay};
+use detente::relay::{Holder, PublicHead, Relay};
 use detente::tlog::merkle::empty_root;
 use detente::wire::detente::log::v1 as wire;
 use tokio::sync::mpsc;
@@ -181,6 +182,75 @@ async fn a_witness_that_proves_it_has_seen_more_stops_the_signing_at_any_time() 
     net.close().await;
     let net = Net::start_on(&older, &signed).await;
     assert!(held(&net.relay).is_some(), "also after a restart");
+    net.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_waits_until_the_quorum_has_spoken_or_its_limit_has_passed() {
+    let (place, signed) = (tempfile::tempdir().unwrap(), signed_genesis());
+    let store = place.path();
+    let hour = Duration::from_secs(3_600);
+    // The very first one has nothing that anybody could have seen.
+    let net = Net::start_waiting(store, &signed, hour).await;
+    assert_eq!(held(&net.relay), None);
+    let heads = [publish(&net.relay, Log::Directory), say(&net).await];
+    net.close().await;
+
+    let net = Net::start_waiting(store, &signed, hour).await;
+    let why = held(&net.relay).unwrap();
+    assert!(why.contains("for at most 3600 s"), "{why}");
+    let refused = net.client("NL").submit(&question("NL", "RO")).await.unwrap_err();
+    assert_eq!((refused.rule_code.as_str(), refused.retry), ("E-134", true));
+    assert!(net.relay.checkpoint(Log::Traffic).is_err());
+    let mut connected = Vec::new();
+    // Who says too much without proof does not count, nor who says it twice.
+    let beyond = PublicHead { size: 1_000, ..PublicHead::clone(&heads[1]) };
+    connected.push(tell(&net, "XM", &[Arc::new(beyond)], false).await);
+    for member in ["NL", "RO", "RO"] {
+        connected.push(tell(&net, member, &heads, true).await);
+    }
+    assert!(net.client("NL").submit(&question("NL", "RO")).await.is_err());
+    connected.push(tell(&net, "XM", &[], true).await);
+    until_held(&net.relay, |why| why.is_none()).await;
+    say(&net).await;
+    drop(connected);
+    net.close().await;
+
+    let net = Net::start_waiting(store, &signed, Duration::from_secs(1)).await;
+    assert!(held(&net.relay).is_some());
+    until_held(&net.relay, |why| why.is_none()).await;
+    say(&net).await;
+    net.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_nothing_tells_from_the_store_is_found_out_before_it_signs() {
+    let (place, signed) = (tempfile::tempdir().unwrap(), signed_genesis());
+    let (store, image) = (place.path().join("relay"), place.path().join("image"));
+    std::fs::create_dir(&store).unwrap();
+    let net = Net::start_on(&store, &signed).await;
+    say(&net).await;
+    net.close().await;
+    copy_tree(&store, &image);
+    as_image(&image);
+    let net = Net::start_on(&store, &signed).await;
+    let later = [say(&net).await];
+    net.close().await;
+
+    let within = Duration::from_secs(2);
+    let net = Net::start_waiting(&image, &signed, within).await;
+    assert!(held(&net.relay).unwrap().contains("just started"));
+    let connected = tell(&net, "RO", &later, true).await;
+    let lacks = |why: Option<&str>| why.is_some_and(|why| why.contains("lacks what was signed"));
+    until_held(&net.relay, lacks).await;
+    // The wait ends, and this does not.
+    let mut holds = net.relay.signers().unwrap().holds();
+    let waited = holds.wait_for(|holds| !holds.contains_key(&Holder::Start));
+    tokio::time::timeout(PATIENCE, waited).await.unwrap().unwrap();
+    assert!(lacks(held(&net.relay).as_deref()));
+    let refused = net.client("NL").submit(&question("NL", "RO")).await.unwrap_err();
+    assert_eq!(refused.rule_code, "E-134");
+    drop(connected);
     net.close().await;
 }
 

@@ -200,6 +200,7 @@ async fn a_relay_does_not_start_with_a_key_that_nobody_announced() {
         genesis_hash: genesis.hash,
         signers: Some(std::sync::Arc::new(signers)),
         policy: None,
+        witnesses_within: Duration::ZERO,
     };
     let signed = std::fs::read(net.genesis_file()).unwrap();
     let clock = std::sync::Arc::new(SystemClock::default());
@@ -242,7 +243,9 @@ fn a_key_is_made_named_in_the_configuration_and_announced_at_the_next_start() {
     assert!(said.contains("log-traffic-2.key") && said.contains("key detente-test/traffic+"));
     let line = "traffic_key = \"log-traffic.key\"";
     let next = format!("{line}\nnext_traffic_key = \"log-traffic-2.key\"");
-    net::edit_file(&dev.made.relay_config, &[(line, &next)]);
+    // Too few witnesses are there: it is announced once they are not waited for any longer.
+    let waits = ("wait_for_witnesses_seconds = 0", "wait_for_witnesses_seconds = 2");
+    net::edit_file(&dev.made.relay_config, &[(line, &next), waits]);
     relay.kill();
     let relay = dev.start_relay();
     let socket = dev.desk_config("NL").counter.socket;
