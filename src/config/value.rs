@@ -135,7 +135,7 @@ pub(super) fn publish_interval<'de, D: Deserializer<'de>>(
     within(deserializer, &PUBLISH_SECONDS, "seconds").map(Duration::from_secs)
 }
 
-/// As long as deadlines wait after a start: whoever was connected is back by then.
+/// As long as deadlines wait after a start. A desk offers its witness again every 5 s at least.
 pub(super) const fn witnesses_default() -> Duration {
     Duration::from_secs(10)
 }

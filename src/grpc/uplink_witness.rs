@@ -2,6 +2,8 @@
 //!
 //! Not for what is answered (see `desk/witness/`).
 
+use std::time::Duration;
+
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
@@ -20,6 +22,10 @@ use wire::witness_response::Item as Asked;
 /// Answers that wait for the connection: the relay asks about one head of each log at a time.
 const ANSWERS_BUFFERED: usize = 16;
 
+/// The longest pause before the relay is offered the witness again: one that has just started signs
+/// and accepts nothing for some seconds unless its witnesses have said how far they have seen.
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+
 /// Witnesses until the desk is stopped or its disk fails. A relay that asks no witnesses is asked
 /// again after a while.
 pub(super) async fn run(
@@ -28,7 +34,7 @@ pub(super) async fn run(
     timing: &Timing,
     stopping: watch::Receiver<bool>,
 ) {
-    let backoff = Backoff::new(timing.pause_max);
+    let backoff = Backoff::new(timing.pause_max.min(PAUSE_MAX));
     let witness = || witness(desk, client, timing, &backoff);
     keep_up("the relay asks for no cosignatures", desk, &backoff, stopping, witness).await;
 }

@@ -146,14 +146,14 @@ impl Relay {
             let announced =
                 signers.announcement(log, network.genesis, known).map_err(Error::fault)?;
             let Some(announced) = announced else { continue };
-            if let Some(why) = signers.held() {
-                tracing::warn!(%why, log = log.as_str(), "the log's next key is not announced");
-                continue;
-            }
             announced.check(&network.name, network.genesis, known).map_err(|bad| {
                 let log = log.as_str();
                 Error::Fault(format!("the next key of the {log} log is not announced: {bad}"))
             })?;
+            if let Some(why) = signers.held() {
+                tracing::warn!(%why, log = log.as_str(), "the log's next key is not announced yet");
+                continue;
+            }
             let key = announced.key.to_string();
             let command = Command::AnnounceLogKey(Box::new(announced));
             let index = self.settle(command, Enclosure::default()).await?.index;

@@ -27,6 +27,7 @@ use super::signers::{Holder, Signers};
 use super::{Error, Relay};
 use crate::codec::{Head, Log};
 use crate::envelope::genesis::keys_of_log;
+use crate::tlog::policy::Witness;
 use crate::tlog::proof::root;
 use crate::tlog::{Checkpoint, Note, Policy, VerifierKey};
 use crate::units::JournalId;
@@ -69,6 +70,39 @@ enum Judged {
     Unproven(String),
 }
 
+/// Whether the quorum is reached by those of its witnesses.
+fn is_met_by(policy: &Policy, which: impl Fn(&Witness<'_>) -> bool) -> bool {
+    policy.is_quorum(&policy.witnesses().filter(which).map(|witness| witness.name).collect())
+}
+
+/// Why a store is held that may be an older copy.
+fn doubted(why: &str, policy: &Policy, acceptance: &Path) -> String {
+    let doubt = format!("the store may be older than what was signed over it ({why})");
+    if is_met_by(policy, |witness| witness.url.is_none()) {
+        format!(
+            "{doubt}: it waits until the quorum of witnesses has connected and said how far it has \
+             seen"
+        )
+    } else {
+        format!(
+            "{doubt}, and without witnesses from elsewhere, which do not say how far they have \
+             seen, there is no quorum that could tell. Give the relay a policy of desks for this \
+             start, or write into {} who accepts that records may be lost and why, and start the \
+             relay again",
+            acceptance.display()
+        )
+    }
+}
+
+/// Why a store is held that lacks something, and what is to be done.
+fn lacks(why: &str, acceptance: &Path) -> String {
+    format!(
+        "{why}: this store lacks what was signed. Restore a newer backup; if there is none, write \
+         into {} who accepts the loss and why, and start the relay again",
+        acceptance.display()
+    )
+}
+
 impl Guard {
     /// Looks whether the store is the one that ran last, and holds the keys until the witnesses
     /// have spoken. `is_new`: nothing has ever been recorded in it. `within`: how long they are
@@ -80,34 +114,41 @@ impl Guard {
         within: Duration,
     ) -> io::Result<Arc<Self>> {
         let incarnation = Incarnation::new(store, journal);
-        let (found, Loss { given_up, lost, since }) = incarnation.look()?;
-        let mut state = State::default();
+        let (found, loss) = incarnation.look()?;
+        let acceptance = incarnation.acceptance();
+        let mut state = State { loss, ..State::default() };
         if let Some(words) = incarnation.accepted()? {
             error!(words, "the operator accepts that records of the logs are lost");
-            state.loss = Loss { given_up: Some(words), lost, since: BTreeSet::new() };
+            (state.loss.given_up, state.loss.since) = (Some(words), BTreeSet::new());
             incarnation.write(&state.loss)?;
             incarnation.take_acceptance()?;
         } else {
             match found {
-                Found::Same => state.loss = Loss { given_up, lost, since },
-                Found::Other(_) if is_new => incarnation.write(&state.loss)?,
-                Found::Other(why) if policy.is_quorum(&BTreeSet::new()) => {
+                Found::Same => {}
+                Found::Lacking => {
+                    state.is_contradicted = true;
+                    let why = lacks("a witness has proven it before this start", &acceptance);
+                    signers.hold(Holder::Guard, &why);
+                }
+                Found::Other(_) if is_new => {
+                    state.loss = Loss::default();
+                    incarnation.write(&state.loss)?;
+                }
+                Found::Other(why) if is_met_by(policy, |_| false) && !state.loss.is_lacking() => {
                     warn!(why, "the store may be an older copy, and no witness can tell");
                     incarnation.write(&state.loss)?;
                 }
                 Found::Other(why) => {
                     state.is_doubted = true;
-                    state.loss.lost = lost;
-                    let why = format!(
-                        "the store may be older than what was signed over it ({why}): it waits \
-                         until the quorum of witnesses has connected and said how far it has seen"
-                    );
-                    signers.hold(Holder::Guard, &why);
+                    (state.loss.given_up, state.loss.since) = (None, BTreeSet::new());
+                    signers.hold(Holder::Guard, &doubted(&why, policy, &acceptance));
                 }
             }
         }
-        let is_asked = !is_new && !within.is_zero() && !policy.is_quorum(&BTreeSet::new());
-        if is_asked && !state.is_doubted {
+        let is_asked = !is_new && !within.is_zero() && !is_met_by(policy, |_| false);
+        if is_asked && !is_met_by(policy, |witness| witness.url.is_none()) {
+            warn!("no quorum without witnesses from elsewhere, so none is waited for at a start");
+        } else if is_asked && signers.held().is_none() {
             let seconds = within.as_secs();
             let why = format!(
                 "the relay has just started: for at most {seconds} s it waits until the quorum of \
@@ -118,14 +159,14 @@ impl Guard {
         Ok(Arc::new(Self { incarnation, state: Mutex::new(state), within }))
     }
 
-    /// A witness has seen only what is here; `name` is its name in the policy. True when the quorum
-    /// has said so of both logs and the keys may be released. Blocks.
+    /// A witness has seen only what is here. Once the quorum has said so of both logs, the keys are
+    /// let go of. Blocks.
     fn agrees(
         &self,
         log: Log,
-        (witness, name): (&VerifierKey, Option<&str>),
-        policy: &Policy,
-    ) -> io::Result<bool> {
+        witness: &VerifierKey,
+        (signers, policy): (&Signers, &Policy),
+    ) -> io::Result<()> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let State { is_doubted, loss, is_contradicted, agreed } = &mut *state;
         let since = (log, witness.to_string());
@@ -136,58 +177,83 @@ impl Guard {
                 return Err(error);
             }
         }
-        let Some(name) = name else { return Ok(false) };
+        let Some(Witness { name, .. }) = policy.witnesses().find(|known| known.key == witness)
+        else {
+            return Ok(());
+        };
         agreed.entry(log).or_default().insert(name.to_owned());
         let has_quorum = |log: &Log| {
             let names = agreed.get(log);
             names.is_some_and(|names| policy.is_quorum(&names.iter().map(String::as_str).collect()))
         };
-        let is_cleared = !*is_contradicted && Log::ALL.iter().all(has_quorum);
-        if is_cleared && *is_doubted {
+        if *is_contradicted || !Log::ALL.iter().all(has_quorum) {
+            return Ok(());
+        }
+        if *is_doubted {
             self.incarnation.write(&Loss::default())?;
             (*is_doubted, *loss) = (false, Loss::default());
         }
-        Ok(is_cleared)
+        // Before anybody else can hold them: the state is still locked.
+        let were_held = [Holder::Guard, Holder::Start].map(|holder| signers.release(holder));
+        if were_held.contains(&true) {
+            info!("the quorum of witnesses has seen nothing that is not here");
+        }
+        Ok(())
     }
 
     /// The witnesses of the policy that have agreed with both logs.
     fn agreed(&self) -> usize {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_log = |log: &Log| state.agreed.get(log).map_or(0, BTreeSet::len);
-        Log::ALL.iter().map(of_log).min().unwrap_or(0)
+        let [directory, traffic] = Log::ALL.map(|log| state.agreed.get(&log));
+        let both = directory.zip(traffic).map(|(directory, traffic)| directory & traffic);
+        both.map_or(0, |both| both.len())
     }
 
-    /// A witness has shown that the store lacks a head of `size` leaves. True when that is to stop
-    /// the signing. Blocks.
-    fn contradicts(&self, log: Log, witness: &VerifierKey, size: u64) -> io::Result<bool> {
+    /// A witness has shown that the store lacks a head, `what`. That stops the signing, unless it
+    /// was given up. Blocks.
+    fn contradicts(
+        &self,
+        (log, size): (Log, u64),
+        (witness, what): (&VerifierKey, &str),
+        signers: &Signers,
+    ) -> io::Result<()> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let State { loss, is_contradicted, .. } = &mut *state;
         let is_past = loss.lost.get(&log).is_none_or(|lost| size > *lost);
         let has_agreed = loss.since.contains(&(log, witness.to_string()));
+        let name = witness.name().as_str();
         if loss.given_up.is_some() && !(has_agreed && is_past) {
-            return Ok(false);
+            warn!(witness = name, what, "a witness has seen what was given up");
+            return Ok(());
         }
         *is_contradicted = true;
+        // First of all: the disk may refuse the rest.
+        let why = format!("the witness {name} has cosigned {what}");
+        signers.hold(Holder::Guard, &lacks(&why, &self.incarnation.acceptance()));
         (loss.given_up, loss.since) = (None, BTreeSet::new());
         if is_past {
             loss.lost.insert(log, size);
         }
         // Also again, where the disk has refused it before.
-        self.incarnation.write(loss)?;
-        Ok(true)
+        self.incarnation.write(loss)
     }
 }
 
 impl Relay {
     /// Waits until the quorum of witnesses has spoken after a start, and ends that wait at its
     /// limit ([`super::Options::witnesses_within`]). Whoever lets witnesses connect runs it from
-    /// that moment on. A hold for any other reason stays.
+    /// that moment on; while the tables are made anew nobody can be heard, and no time passes. A
+    /// hold for any other reason stays.
     pub async fn wait_for_witnesses(&self) {
         let (Some(guard), Some(signers)) = (&self.guard, &self.signers) else { return };
+        if matches!(self.wait_for_rows(self.opened_at).await, Err(Error::Stopped)) {
+            return;
+        }
         let mut holds = signers.holds();
         let spoken = holds.wait_for(|holds| !holds.contains_key(&Holder::Start));
         if timeout(guard.within, spoken).await.is_err() && signers.release(Holder::Start) {
-            let (agreed, all) = (guard.agreed(), self.heads().policy().witnesses().count());
+            let (agreed, all) =
+                (self.agreed_witnesses(), self.heads().policy().witnesses().count());
             warn!(
                 agreed,
                 all,
@@ -195,6 +261,12 @@ impl Relay {
                  seen more than is here will stop the signing"
             );
         }
+    }
+
+    /// How many witnesses of the policy have said since the start that they have seen nothing of
+    /// either log that is not here.
+    pub fn agreed_witnesses(&self) -> usize {
+        self.guard.as_ref().map_or(0, |guard| guard.agreed())
     }
 
     /// Takes what a witness says it has cosigned: it is held against the logs that are here. What
@@ -210,58 +282,40 @@ impl Relay {
         let (Some(guard), Some(signers)) = (self.guard.clone(), self.signers.clone()) else {
             return Ok(());
         };
+        // What is too long needs no tables to be judged, and waits for none.
+        let here = self.published().heads();
+        let mut told: Vec<_> = told.iter().collect();
+        told.sort_by_key(|(log, told)| told.head.size <= here.of(**log).size);
         for (&log, told) in told {
             let judged = self.judge_told(log, told.clone()).await?;
-            let (posted, key) = (Arc::clone(&guard), witness.clone());
-            let witness = witness.name().as_str();
-            match judged {
-                Judged::Here => {
-                    let cleared = self.off_the_workers(move |relay| {
-                        let policy = relay.heads().policy();
-                        let mut known = policy.witnesses().filter(|known| *known.key == key);
-                        let name = known.next().map(|known| known.name);
-                        posted.agrees(log, (&key, name), policy).map_err(Error::fault)
-                    });
-                    if cleared.await? {
-                        let held = [Holder::Guard, Holder::Start].map(|it| signers.release(it));
-                        if held.contains(&true) {
-                            info!("the quorum of witnesses has seen nothing that is not here");
-                        }
+            let (guard, signers) = (Arc::clone(&guard), Arc::clone(&signers));
+            let (witness, size) = (witness.clone(), told.head.size);
+            let heard = self.off_the_workers(move |relay| {
+                let heard = match &judged {
+                    Judged::Here => guard.agrees(log, &witness, (&signers, relay.heads().policy())),
+                    Judged::NotHere(what) => {
+                        guard.contradicts((log, size), (&witness, what), &signers)
                     }
-                }
-                Judged::Unproven(why) => {
-                    warn!(witness, why, "a witness says what it does not prove");
-                }
-                Judged::NotHere(why) => {
-                    let size = told.head.size;
-                    let stops = self.off_the_workers(move |_| {
-                        posted.contradicts(log, &key, size).map_err(Error::fault)
-                    });
-                    if stops.await? {
-                        let file = guard.incarnation.acceptance();
-                        let why = format!(
-                            "the witness {witness} has cosigned {why}: this store lacks what was \
-                             signed. Restore a newer backup; if there is none, write into {} who \
-                             accepts the loss and why, and start the relay again",
-                            file.display()
-                        );
-                        signers.hold(Holder::Guard, &why);
-                    } else {
-                        warn!(witness, why, "a witness has seen what was given up");
+                    Judged::Unproven(why) => {
+                        let witness = witness.name().as_str();
+                        warn!(witness, why, "a witness says what it does not prove");
+                        Ok(())
                     }
-                }
-            }
+                };
+                heard.map_err(Error::fault)
+            });
+            heard.await?;
         }
         Ok(())
     }
 
     async fn judge_told(&self, log: Log, told: Told) -> Result<Judged, Error> {
         let Told { head: Head { size, root: theirs }, note } = told;
-        let newest = self.heads_in_tables().await?.heads().of(log);
-        let what = if size > newest.size {
-            let here = newest.size;
+        let here = self.published().heads().of(log).size;
+        let what = if size > here {
             format!("a head of {size} leaves of the {} log, of which {here} are here", log.as_str())
         } else {
+            self.heads_in_tables().await?;
             let ours = self
                 .off_the_workers(move |relay| {
                     let tables = relay.tables()?;

@@ -50,6 +50,8 @@ pub(super) struct Incarnation {
 pub(super) enum Found {
     /// It is the store that ran last.
     Same,
+    /// It is, and a witness has proven that it lacks what was signed; nobody has accepted that.
+    Lacking,
     /// It may be another one, for this reason.
     Other(String),
 }
@@ -67,7 +69,7 @@ pub(super) struct Loss {
 
 impl Loss {
     /// A witness has shown that something is not here, and nobody has accepted that.
-    fn is_lacking(&self) -> bool {
+    pub(super) fn is_lacking(&self) -> bool {
         self.given_up.is_none() && !self.lost.is_empty()
     }
 }
@@ -120,10 +122,7 @@ impl Incarnation {
         if line("file") != inode || line("segment") != self.segment()? {
             return other("it was copied", loss);
         }
-        if loss.is_lacking() {
-            return other("a witness has seen more", loss);
-        }
-        Ok((Found::Same, loss))
+        Ok((if loss.is_lacking() { Found::Lacking } else { Found::Same }, loss))
     }
 
     /// Says that this is the store that runs now, and what it lacks. Durable when it answers.

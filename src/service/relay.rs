@@ -33,6 +33,9 @@ use crate::web;
 /// How often a relay or an agent looks whether its own certificate was renewed.
 pub(super) const KEEP_UP_EVERY: Duration = Duration::from_secs(10);
 
+/// Before a log's next key is announced again, where the relay had too much else to do.
+const ANNOUNCE_PAUSE: Duration = Duration::from_secs(1);
+
 /// A running relay. Dropping it leaves its tasks behind; [`RunningRelay::stop`] does not.
 pub struct RunningRelay {
     relay: Relay,
@@ -154,7 +157,7 @@ impl RunningRelay {
         others.push(spawn_keep_up(&own, heard(ended.subscribe())));
         others.push(spawn_nations(&relay, &trust, heard(ended.subscribe())));
         others.push(spawn_until(at_start(relay.clone()), heard(ended.subscribe())));
-        others.extend(spawn_publisher(&relay, config, heard(ended.subscribe())));
+        others.extend(spawn_publisher(&relay, config, heard(ended.subscribe())).await);
         let log = (listeners.log, &figures.log_door);
         others.extend(spawn_log(&own, config, log, heard(stop_heard)));
         let asking =
@@ -359,16 +362,19 @@ async fn at_start(relay: Relay) {
     relay.wait_for_witnesses().await;
     let Some(signers) = relay.signers() else { return };
     // The relay has them too: the wait ends with it.
-    if signers.holds().wait_for(BTreeMap::is_empty).await.is_err() {
-        return;
-    }
-    if let Err(error) = relay.announce_log_keys().await {
-        error!(%error, "a log's next key is not announced");
+    while signers.holds().wait_for(BTreeMap::is_empty).await.is_ok() {
+        match relay.announce_log_keys().await {
+            Ok(()) if signers.held().is_none() => return,
+            Ok(()) | Err(relay::Error::Busy | relay::Error::Full) => {}
+            Err(error) => return error!(%error, "a log's next key is not announced"),
+        }
+        tokio::time::sleep(ANNOUNCE_PAUSE).await;
     }
 }
 
-/// Publishes the logs, where there are keys that sign them.
-fn spawn_publisher(
+/// Publishes the logs, where there are keys that sign them. When it answers, it has looked whether
+/// the journal has what was published.
+async fn spawn_publisher(
     relay: &Relay,
     config: &config::Relay,
     end: impl Future<Output = ()> + Send + 'static,
@@ -380,7 +386,13 @@ fn spawn_publisher(
         every: config.publish.interval_seconds,
         padding: config.publish.padding,
     };
-    Some(tokio::spawn(Publisher::new(relay.clone(), options).run(end)))
+    let publisher = Publisher::new(relay.clone(), options);
+    let looked = tokio::task::spawn_blocking(move || {
+        publisher.look();
+        publisher
+    });
+    let publisher = looked.await.ok()?;
+    Some(tokio::spawn(publisher.run(end)))
 }
 
 /// Serves the published logs to everybody, where there is a listener for it.

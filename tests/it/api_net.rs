@@ -86,11 +86,16 @@ impl Net {
         Self::start_in(directory, signed.to_vec(), Limits::default(), clock).await
     }
 
-    /// As [`Net::start_on`], with a relay that waits so long for the quorum of its witnesses.
-    pub(crate) async fn start_waiting(directory: &Path, signed: &[u8], within: Duration) -> Self {
+    /// As [`Net::start_on`], with a relay that waits so long for the quorum of its witnesses, by
+    /// the genesis or by a policy.
+    pub(crate) async fn start_waiting(
+        directory: &Path,
+        signed: &[u8],
+        asks: (Option<&str>, Duration),
+    ) -> Self {
         let clock = Arc::new(SystemClock::default());
         let keys = (signed.to_vec(), seeds());
-        let net = Self::start_with(directory, keys, Limits::default(), clock, within).await;
+        let net = Self::start_with(directory, keys, Limits::default(), clock, asks).await;
         let relay = net.relay.clone();
         tokio::spawn(async move { relay.wait_for_witnesses().await });
         net
@@ -103,7 +108,7 @@ impl Net {
         limits: Limits,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self::start_with(directory, keys, limits, clock, Duration::ZERO).await
+        Self::start_with(directory, keys, limits, clock, (None, Duration::ZERO)).await
     }
 
     async fn start_with(
@@ -111,7 +116,7 @@ impl Net {
         (signed, seeds): (Vec<u8>, Seeds),
         limits: Limits,
         clock: Arc<dyn Clock>,
-        witnesses_within: Duration,
+        (policy, witnesses_within): (Option<&str>, Duration),
     ) -> Self {
         let genesis = genesis::parse(&signed).unwrap();
         let signers = Signers::unchecked(&genesis.network, &seeds).unwrap();
@@ -122,7 +127,7 @@ impl Net {
             envelope_bytes_max: 256 << 10,
             genesis_hash: genesis.hash,
             signers: Some(Arc::new(signers)),
-            policy: None,
+            policy: policy.map(|policy| policy.parse().unwrap()),
             witnesses_within,
         };
         let open = move || Relay::open(&options, &signed, clock);

@@ -52,6 +52,12 @@ impl Press {
         Publisher::new(self.relay().clone(), PublishOptions { directory, own, every, padding })
     }
 
+    /// What a start does before anything is signed.
+    async fn look(&self) {
+        let publisher = self.publisher(self.public(), self.own());
+        tokio::task::spawn_blocking(move || publisher.look()).await.unwrap();
+    }
+
     /// What one turn of a publisher that was just started does.
     async fn turn(&self) {
         self.turn_in(self.public(), self.own()).await;
@@ -303,6 +309,10 @@ async fn a_journal_that_lacks_what_was_published_signs_nothing_until_it_is_whole
             fs::remove_file(&published).unwrap();
         }
         press.reopen();
+        // A start sees by its own note what a turn sees, before anything is signed.
+        press.look().await;
+        let held = press.relay().signers().unwrap().held();
+        assert_eq!(held.is_some_and(|why| why.contains(words)), with_mark, "{words}");
         let before = written(&press.public());
         press.turn().await;
         let held = press.relay().signers().unwrap().held().unwrap().to_string();
@@ -321,6 +331,15 @@ async fn a_journal_that_lacks_what_was_published_signs_nothing_until_it_is_whole
     press.turn().await;
     assert_eq!(press.relay().why_unpublished(), None);
     assert_eq!(press.verified(&press.public()), press.sizes());
+    // Whoever cannot read what was published signs nothing either.
+    fs::remove_file(&published).unwrap();
+    fs::create_dir(&published).unwrap();
+    press.reopen();
+    press.look().await;
+    assert!(press.relay().signers().unwrap().held().is_some());
+    fs::remove_dir(&published).unwrap();
+    press.turn().await;
+    press.say(1).await;
     press.close();
 }
 

@@ -80,6 +80,8 @@ async fn desks_witness_whatever_comes_and_goes() {
     // The relay comes back, and publishes what it has: the same heads, and longer ones.
     network.stop_relay().await.unwrap();
     network.start_relay().await.unwrap();
+    let held = || relay(&network).signers().unwrap().held();
+    until("its witnesses have spoken", || held().is_none()).await;
     publish_all(&network);
     until_cosigned(&network, 4).await;
     ask(&network, "RO/cyber").await;

@@ -16,7 +16,7 @@ use tonic::Streaming;
 
 use crate::api_net::{self as api, MEMBERS, Net, question, signed_genesis};
 use crate::net::{PATIENCE, copy_tree, until};
-use crate::witness_relay::publish;
+use crate::witness_relay::{outsider, publish};
 
 /// A witness's connection; what it is asked is not answered.
 struct Connected {
@@ -98,6 +98,7 @@ async fn a_copy_signs_once_the_quorum_has_seen_nothing_that_is_not_in_it() {
     connected.push(tell(&net, "XM", &[Arc::new(beyond)], false).await);
     let other = PublicHead { root: empty_root(), ..PublicHead::clone(&heads[1]) };
     connected.push(tell(&net, "XM", &[Arc::new(other)], true).await);
+    until("two have agreed", || net.relay.agreed_witnesses() == 2).await;
     assert!(held(&net.relay).unwrap().contains("until the quorum"));
     connected.push(tell(&net, "XM", &heads, true).await);
     until_held(&net.relay, |why| why.is_none()).await;
@@ -137,10 +138,17 @@ async fn an_older_copy_stays_held_until_the_loss_is_accepted_in_words() {
     assert!(why.contains("loss-accepted"), "{why}");
     drop(connected);
     net.close().await;
-    // Starting it again changes nothing, and neither does an empty file.
+    // Starting it again changes nothing, and neither does an empty file, nor that everybody else
+    // has seen nothing that is not here.
     std::fs::write(older.join("loss-accepted"), " \n").unwrap();
     let net = Net::start_on(&older, &signed).await;
-    assert!(held(&net.relay).is_some());
+    let mut connected = Vec::new();
+    for member in MEMBERS {
+        connected.push(tell(&net, member, &[], true).await);
+    }
+    until("all have agreed", || net.relay.agreed_witnesses() == 3).await;
+    assert!(lacks(held(&net.relay).as_deref()));
+    drop(connected);
     net.close().await;
     std::fs::write(older.join("loss-accepted"), "The secretariat,\nafter the fire").unwrap();
     let net = Net::start_on(&older, &signed).await;
@@ -176,8 +184,14 @@ async fn a_witness_that_proves_it_has_seen_more_stops_the_signing_at_any_time() 
     }
     until_held(&net.relay, |why| why.is_none()).await;
     say(&net).await;
+    // The disk that does not take it down hides nothing.
+    let aside = older.join("incarnation.new");
+    std::fs::create_dir(&aside).unwrap();
     connected.push(tell(&net, "RO", &[forked], true).await);
     until_held(&net.relay, |why| why.is_some_and(|why| why.contains("where the root is"))).await;
+    std::fs::remove_dir(&aside).unwrap();
+    let kept = || std::fs::read_to_string(older.join("incarnation")).unwrap();
+    until("it is kept after all", || kept().contains("\nlost traffic 2\n")).await;
     drop(connected);
     net.close().await;
     let net = Net::start_on(&older, &signed).await;
@@ -189,7 +203,7 @@ async fn a_witness_that_proves_it_has_seen_more_stops_the_signing_at_any_time() 
 async fn a_start_waits_until_the_quorum_has_spoken_or_its_limit_has_passed() {
     let (place, signed) = (tempfile::tempdir().unwrap(), signed_genesis());
     let store = place.path();
-    let hour = Duration::from_secs(3_600);
+    let hour = (None, Duration::from_secs(3_600));
     // The very first one has nothing that anybody could have seen.
     let net = Net::start_waiting(store, &signed, hour).await;
     assert_eq!(held(&net.relay), None);
@@ -206,9 +220,10 @@ async fn a_start_waits_until_the_quorum_has_spoken_or_its_limit_has_passed() {
     // Who says too much without proof does not count, nor who says it twice.
     let beyond = PublicHead { size: 1_000, ..PublicHead::clone(&heads[1]) };
     connected.push(tell(&net, "XM", &[Arc::new(beyond)], false).await);
-    for member in ["NL", "RO", "RO"] {
+    for member in ["NL", "NL", "RO"] {
         connected.push(tell(&net, member, &heads, true).await);
     }
+    until("two have agreed", || net.relay.agreed_witnesses() == 2).await;
     assert!(net.client("NL").submit(&question("NL", "RO")).await.is_err());
     connected.push(tell(&net, "XM", &[], true).await);
     until_held(&net.relay, |why| why.is_none()).await;
@@ -216,7 +231,7 @@ async fn a_start_waits_until_the_quorum_has_spoken_or_its_limit_has_passed() {
     drop(connected);
     net.close().await;
 
-    let net = Net::start_waiting(store, &signed, Duration::from_secs(1)).await;
+    let net = Net::start_waiting(store, &signed, (None, Duration::from_secs(1))).await;
     assert!(held(&net.relay).is_some());
     until_held(&net.relay, |why| why.is_none()).await;
     say(&net).await;
@@ -237,8 +252,7 @@ async fn an_image_that_nothing_tells_from_the_store_is_found_out_before_it_signs
     let later = [say(&net).await];
     net.close().await;
 
-    let within = Duration::from_secs(2);
-    let net = Net::start_waiting(&image, &signed, within).await;
+    let net = Net::start_waiting(&image, &signed, (None, Duration::from_secs(2))).await;
     assert!(held(&net.relay).unwrap().contains("just started"));
     let connected = tell(&net, "RO", &later, true).await;
     let lacks = |why: Option<&str>| why.is_some_and(|why| why.contains("lacks what was signed"));
@@ -251,6 +265,41 @@ async fn an_image_that_nothing_tells_from_the_store_is_found_out_before_it_signs
     let refused = net.client("NL").submit(&question("NL", "RO")).await.unwrap_err();
     assert_eq!(refused.rule_code, "E-134");
     drop(connected);
+    net.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_whose_quorum_cannot_speak_is_not_waited_for_but_by_a_copy() {
+    let (place, signed) = (tempfile::tempdir().unwrap(), signed_genesis());
+    let (store, copied) = (place.path().join("relay"), place.path().join("copy"));
+    std::fs::create_dir(&store).unwrap();
+    let key = outsider(1).public().to_string();
+    let elsewhere = format!("witness far {key} http://127.0.0.1:1\nquorum far\n");
+    let asks = (Some(elsewhere.as_str()), Duration::from_secs(3_600));
+    let net = Net::start_on(&store, &signed).await;
+    say(&net).await;
+    net.close().await;
+    copy_tree(&store, &copied);
+    let net = Net::start_waiting(&store, &signed, asks).await;
+    assert_eq!(held(&net.relay), None);
+    let later = [say(&net).await];
+    net.close().await;
+    let net = Net::start_waiting(&copied, &signed, asks).await;
+    let why = held(&net.relay).unwrap();
+    assert!(why.contains("without witnesses from elsewhere"), "{why}");
+    assert!(why.contains("loss-accepted"), "{why}");
+    let connected = tell(&net, "RO", &later, true).await;
+    let lacks = |why: Option<&str>| why.is_some_and(|why| why.contains("lacks what was signed"));
+    until_held(&net.relay, lacks).await;
+    drop(connected);
+    net.close().await;
+    // What was proven is not forgotten where no witness is asked at all.
+    let asks = (Some("quorum none\n"), Duration::from_secs(3_600));
+    let net = Net::start_waiting(&copied, &signed, asks).await;
+    assert!(held(&net.relay).is_some());
+    net.close().await;
+    let net = Net::start_waiting(&store, &signed, asks).await;
+    assert_eq!(held(&net.relay), None);
     net.close().await;
 }
 

@@ -171,7 +171,7 @@ async fn what_is_no_cosignature_of_a_head_is_not_noted() {
     net.close().await;
 }
 
-fn outsider(number: u8) -> detente::tlog::Signer {
+pub(crate) fn outsider(number: u8) -> detente::tlog::Signer {
     let name = format!("elsewhere/{number}").parse().unwrap();
     let kind = detente::tlog::note::Kind::Ed25519Cosignature;
     detente::tlog::Signer::from_seed(name, kind, [number; 32])

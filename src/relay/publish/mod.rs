@@ -78,6 +78,17 @@ impl Publisher {
         Self { relay, options, committed: None, writers: None, cursor: Index(0) }
     }
 
+    /// Looks whether the journal has what was published, for a start: where it has not, or that
+    /// cannot be told, the keys are held until a turn finds that it has. Blocks.
+    pub fn look(&self) {
+        let Some(signers) = &self.relay.signers else { return };
+        let committed = Committed::read(&self.options.own).map_err(mark_trouble);
+        let looked = committed.and_then(|committed| check_committed(&self.relay, &committed));
+        if let Err(Trouble::Later(why) | Trouble::Contradiction(why)) = looked {
+            signers.hold(Holder::Publisher, &why);
+        }
+    }
+
     /// Publishes until `end` or until the relay stops; what is on disk by then is published at the
     /// last.
     pub async fn run(self, end: impl Future<Output = ()>) {
