@@ -201,7 +201,8 @@ fn is_final(failure: &Failure) -> bool {
 }
 
 fn again(failure: &Failure) -> Outcome {
-    Outcome::Again(failure.cause.clone())
+    let why = failure.cause.clone();
+    if failure.reason == "SIGNING_HELD" { Outcome::Soon(why) } else { Outcome::Again(why) }
 }
 
 /// What keeping the outcome gives: a full disk is tried again, a failed one ends the desk.
@@ -215,4 +216,17 @@ fn kept(kept: Result<(), Error>) -> Outcome {
 fn refused(failure: Failure) -> Refused {
     let Failure { rule_code, reason, cause, next, .. } = failure;
     Refused { code: rule_code, reason, cause, next }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grpc::trouble::Trouble;
+
+    #[test]
+    fn a_relay_that_signs_nothing_yet_is_asked_again_soon() {
+        let outcome = |trouble: Trouble| again(&Failure::from_status(&trouble.status()));
+        assert!(matches!(outcome(Trouble::Held("it has just started".into())), Outcome::Soon(_)));
+        assert!(matches!(outcome(Trouble::ShuttingDown), Outcome::Again(_)));
+    }
 }

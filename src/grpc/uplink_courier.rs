@@ -35,12 +35,18 @@ pub(super) enum Outcome {
     Done,
     /// Not now, for a reason that concerns everything.
     Again(String),
+    /// The same, and the relay is there and says that this passes.
+    Soon(String),
     /// Not now, for a reason of its own.
     Later,
 }
 
 /// Pause of a lane that has a reason of its own.
 const LATER: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// The longest pause where the relay is there: one that has just started accepts nothing for some
+/// seconds, and what waits is not to wait much longer.
+const SOON_MAX: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Carries what waits.
 pub(super) struct Courier<L> {
@@ -138,14 +144,18 @@ impl<L: Ord + Clone + Send + 'static> Courier<L> {
             Outcome::Later => {
                 self.later.insert(lane.clone(), Instant::now() + LATER);
             }
-            Outcome::Again(why) => {
-                let pause = self.backoff.pause();
-                tracing::debug!(why, ?pause, "trying again");
-                let until = Instant::now() + pause;
-                self.pause = Some(self.pause.map_or(until, |other| other.max(until)));
-            }
+            Outcome::Again(why) => self.wait(&why, self.timing.pause_max),
+            Outcome::Soon(why) => self.wait(&why, SOON_MAX),
         }
         self.busy.remove(&lane);
+    }
+
+    /// Nothing is tried for a while.
+    fn wait(&mut self, why: &str, most: std::time::Duration) {
+        let pause = self.backoff.pause().min(most);
+        tracing::debug!(why, ?pause, "trying again");
+        let until = Instant::now() + pause;
+        self.pause = Some(self.pause.map_or(until, |other| other.max(until)));
     }
 
     /// When something that waits may go on.
