@@ -101,6 +101,8 @@ pub(crate) async fn run(kind: Kind, file: &Path, store: PathBuf) -> Result<()> {
     config.listen.desks.set_port(0);
     config.listen.operator.set_port(0);
     config.listen.metrics = None;
+    // Its store was made by another process, and no desk of its network runs.
+    config.logs.wait_for_witnesses_seconds = Duration::ZERO;
     let started = Instant::now();
     match kind {
         Kind::Relay => {
