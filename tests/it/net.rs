@@ -30,9 +30,6 @@ pub(crate) struct Dev {
     directory: tempfile::TempDir,
 }
 
-/// How long the relay of a development network waits for its witnesses at a start.
-pub(crate) const WAITS: &str = "wait_for_witnesses_seconds = 10";
-
 impl Dev {
     /// A network with these members, one desk each, and addresses that are free.
     pub(crate) fn new(members: &[&str]) -> Self {
@@ -53,7 +50,8 @@ impl Dev {
 
     /// Its relay waits for no witnesses at a start: few tests have any.
     fn without_waiting(self) -> Self {
-        edit_file(&self.made.relay_config, &[(WAITS, "wait_for_witnesses_seconds = 0")]);
+        let waits = ("wait_for_witnesses_seconds = 10", "wait_for_witnesses_seconds = 0");
+        edit_file(&self.made.relay_config, &[waits]);
         self
     }
 

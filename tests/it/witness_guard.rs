@@ -1,5 +1,5 @@
-//! A relay on an older copy of its store signs nothing before its witnesses have said how far they
-//! have seen, and nothing at all when they have seen more.
+//! A relay that starts, and above all one on an older copy of its store, signs nothing before its
+//! witnesses have said how far they have seen, and nothing at all when they have seen more.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -69,6 +69,19 @@ async fn say(net: &Net) -> Arc<PublicHead> {
     publish(&net.relay, Log::Traffic)
 }
 
+/// A new relay on a store says something, and ends; what it leaves is copied.
+async fn say_and_copy(signed: &[u8], (store, copy): (&Path, &Path)) {
+    std::fs::create_dir(store).unwrap();
+    let net = Net::start_on(store, signed).await;
+    say(&net).await;
+    net.close().await;
+    copy_tree(store, copy);
+}
+
+fn lacks(why: Option<&str>) -> bool {
+    why.is_some_and(|why| why.contains("lacks what was signed"))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_signs_once_the_quorum_has_seen_nothing_that_is_not_in_it() {
     let (place, signed) = (tempfile::tempdir().unwrap(), signed_genesis());
@@ -115,11 +128,7 @@ async fn a_copy_signs_once_the_quorum_has_seen_nothing_that_is_not_in_it() {
 async fn an_older_copy_stays_held_until_the_loss_is_accepted_in_words() {
     let (place, signed) = (tempfile::tempdir().unwrap(), signed_genesis());
     let (store, older) = (place.path().join("relay"), place.path().join("older"));
-    std::fs::create_dir(&store).unwrap();
-    let net = Net::start_on(&store, &signed).await;
-    say(&net).await;
-    net.close().await;
-    copy_tree(&store, &older);
+    say_and_copy(&signed, (&store, &older)).await;
     let net = Net::start_on(&store, &signed).await;
     say(&net).await;
     let newest = say(&net).await;
@@ -127,7 +136,6 @@ async fn an_older_copy_stays_held_until_the_loss_is_accepted_in_words() {
 
     let seen = [newest];
     let net = Net::start_on(&older, &signed).await;
-    let lacks = |why: Option<&str>| why.is_some_and(|why| why.contains("lacks what was signed"));
     let mut connected = Vec::new();
     for member in MEMBERS {
         connected.push(tell(&net, member, &seen, true).await);
@@ -167,11 +175,7 @@ async fn an_older_copy_stays_held_until_the_loss_is_accepted_in_words() {
 async fn a_witness_that_proves_it_has_seen_more_stops_the_signing_at_any_time() {
     let (place, signed) = (tempfile::tempdir().unwrap(), signed_genesis());
     let (store, older) = (place.path().join("relay"), place.path().join("older"));
-    std::fs::create_dir(&store).unwrap();
-    let net = Net::start_on(&store, &signed).await;
-    say(&net).await;
-    net.close().await;
-    copy_tree(&store, &older);
+    say_and_copy(&signed, (&store, &older)).await;
     let net = Net::start_on(&store, &signed).await;
     let forked = say(&net).await;
     net.close().await;
@@ -242,11 +246,7 @@ async fn a_start_waits_until_the_quorum_has_spoken_or_its_limit_has_passed() {
 async fn an_image_that_nothing_tells_from_the_store_is_found_out_before_it_signs() {
     let (place, signed) = (tempfile::tempdir().unwrap(), signed_genesis());
     let (store, image) = (place.path().join("relay"), place.path().join("image"));
-    std::fs::create_dir(&store).unwrap();
-    let net = Net::start_on(&store, &signed).await;
-    say(&net).await;
-    net.close().await;
-    copy_tree(&store, &image);
+    say_and_copy(&signed, (&store, &image)).await;
     as_image(&image);
     let net = Net::start_on(&store, &signed).await;
     let later = [say(&net).await];
@@ -255,7 +255,6 @@ async fn an_image_that_nothing_tells_from_the_store_is_found_out_before_it_signs
     let net = Net::start_waiting(&image, &signed, (None, Duration::from_secs(2))).await;
     assert!(held(&net.relay).unwrap().contains("just started"));
     let connected = tell(&net, "RO", &later, true).await;
-    let lacks = |why: Option<&str>| why.is_some_and(|why| why.contains("lacks what was signed"));
     until_held(&net.relay, lacks).await;
     // The wait ends, and this does not.
     let mut holds = net.relay.signers().unwrap().holds();
@@ -289,7 +288,6 @@ async fn a_policy_whose_quorum_cannot_speak_is_not_waited_for_but_by_a_copy() {
     assert!(why.contains("without witnesses from elsewhere"), "{why}");
     assert!(why.contains("loss-accepted"), "{why}");
     let connected = tell(&net, "RO", &later, true).await;
-    let lacks = |why: Option<&str>| why.is_some_and(|why| why.contains("lacks what was signed"));
     until_held(&net.relay, lacks).await;
     drop(connected);
     net.close().await;
@@ -329,16 +327,11 @@ async fn an_accepted_loss_covers_what_was_lost_and_no_later_one() {
     let (place, signed) = (tempfile::tempdir().unwrap(), signed_genesis());
     let at = |name: &str| place.path().join(name);
     let (store, older, image) = (at("relay"), at("older"), at("image"));
-    std::fs::create_dir(&store).unwrap();
-    let net = Net::start_on(&store, &signed).await;
-    say(&net).await;
-    net.close().await;
-    copy_tree(&store, &older);
+    say_and_copy(&signed, (&store, &older)).await;
     let net = Net::start_on(&store, &signed).await;
     say(&net).await;
     let lost = [say(&net).await];
     net.close().await;
-    let lacks = |why: Option<&str>| why.is_some_and(|why| why.contains("lacks what was signed"));
     let accept = |store: &Path| std::fs::write(store.join("loss-accepted"), "after the fire");
     let net = Net::start_on(&older, &signed).await;
     let connected = tell(&net, "NL", &lost, true).await;
