@@ -20,7 +20,7 @@ pub const CHECKPOINT: &str = "checkpoint";
 const ASIDE: &str = "unfinished";
 
 /// Bytes of a full tile.
-const TILE_BYTES: usize = 32 * 256;
+pub(super) const TILE_BYTES: usize = 32 * 256;
 
 /// The directory of a log.
 #[derive(Debug, Clone)]
@@ -230,7 +230,7 @@ impl Bundle {
 }
 
 /// The first entry of a bundle, and the rest.
-fn split_entry(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(super) fn split_entry(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_first_chunk::<2>()?;
     rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))
 }

@@ -21,6 +21,7 @@ mod edge;
 mod files;
 mod history;
 mod leftover;
+mod quick;
 mod sweep;
 mod trust;
 mod verify;

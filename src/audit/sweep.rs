@@ -3,19 +3,25 @@
 //! Not for the edge itself, and not for files outside the tree. The work is handed out from left
 //! to right, a tile of leaf hashes and its bundle at a time; tiles of higher levels are verified by
 //! whoever takes the next piece. What is held in memory is a path from the top to a leaf, and one
-//! tile and bundle per thread.
+//! tile and bundle per thread. Full tiles of leaf hashes get a quick look first; only one that does
+//! not pass is looked at here, for what is wrong with it.
 
 use std::num::NonZeroUsize;
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use super::edge::{Edge, first_difference, from_below};
 use super::files::{Files, damaged, fold};
+use super::quick::Quick;
 use super::{Damage, Fault};
 use crate::tlog::tile::{Place, TILE_WIDTH};
 use crate::units::Hash;
 
 /// Pieces that a thread takes at a time: 4,096 leaves.
 const PIECES_AT_ONCE: usize = 16;
+/// How often the caller is told how far it is.
+const TELL_EVERY: Duration = Duration::from_millis(50);
 
 /// A bundle, and what its leaves must be.
 enum Piece {
@@ -44,7 +50,13 @@ struct Feeder<'f> {
     fault: Option<(u64, Fault)>,
 }
 
-/// Verifies everything below the edge, and says after each piece of work how many leaves it had.
+/// How far the threads are.
+struct Reached {
+    leaves: AtomicU64,
+    working: AtomicUsize,
+}
+
+/// Verifies everything below the edge, and says now and then how many more leaves it has verified.
 pub(super) fn sweep(
     files: &Files,
     mut edges: Vec<Edge>,
@@ -54,20 +66,44 @@ pub(super) fn sweep(
     edges.reverse();
     let feeder = Feeder { files, edges, stack: Vec::new(), number: 0, fault: None };
     let feeder = Mutex::new(feeder);
+    let reached = Reached { leaves: AtomicU64::new(0), working: AtomicUsize::new(threads.get()) };
+    let caller = std::thread::current();
     std::thread::scope(|scope| {
-        let (say, said) = mpsc::channel();
         for _ in 0..threads.get() {
-            let (feeder, say) = (&feeder, say.clone());
-            scope.spawn(move || work(files, feeder, &say));
+            scope.spawn(|| {
+                let _leaving = Leaving { reached: &reached, caller: &caller };
+                work(files, &feeder, &reached.leaves);
+            });
         }
-        drop(say);
-        said.into_iter().for_each(done);
+        let mut told = 0;
+        let mut is_working = true;
+        while is_working {
+            std::thread::park_timeout(TELL_EVERY);
+            is_working = reached.working.load(Ordering::Acquire) > 0;
+            let leaves = reached.leaves.load(Ordering::Relaxed);
+            done(leaves - told);
+            told = leaves;
+        }
     });
     let feeder = feeder.into_inner().unwrap_or_else(PoisonError::into_inner);
     feeder.fault.map_or(Ok(()), |(_, fault)| Err(fault))
 }
 
-fn work(files: &Files, feeder: &Mutex<Feeder<'_>>, say: &mpsc::Sender<u64>) {
+/// A thread that works; a panic ends it as well.
+struct Leaving<'r> {
+    reached: &'r Reached,
+    caller: &'r std::thread::Thread,
+}
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.reached.working.fetch_sub(1, Ordering::Release);
+        self.caller.unpark();
+    }
+}
+
+fn work(files: &Files, feeder: &Mutex<Feeder<'_>>, reached: &AtomicU64) {
+    let mut quick = Quick::new(files);
     let locked = || feeder.lock().unwrap_or_else(PoisonError::into_inner);
     loop {
         let pieces = locked().take();
@@ -76,7 +112,7 @@ fn work(files: &Files, feeder: &Mutex<Feeder<'_>>, say: &mpsc::Sender<u64>) {
         }
         let mut leaves = 0;
         for (number, piece) in pieces {
-            match check(files, piece) {
+            match check(files, &mut quick, piece) {
                 Ok(more) => leaves += more,
                 Err(fault) => {
                     locked().stop(number, fault);
@@ -84,19 +120,16 @@ fn work(files: &Files, feeder: &Mutex<Feeder<'_>>, say: &mpsc::Sender<u64>) {
                 }
             }
         }
-        // Nobody listens any more only when the caller is gone.
-        let _unheard = say.send(leaves);
+        reached.fetch_add(leaves, Ordering::Relaxed);
     }
 }
 
 /// Verifies a tile of leaf hashes and its bundle; answers with the number of leaves.
-fn check(files: &Files, piece: Piece) -> Result<u64, Fault> {
+fn check(files: &Files, quick: &mut Quick<'_>, piece: Piece) -> Result<u64, Fault> {
     let (place, hashes) = match piece {
         Piece::Edge(place, hashes) => (place, hashes),
-        Piece::Full(index, expected) => {
-            let (place, hashes) = full(files, 0, index, expected)?;
-            (place, hashes)
-        }
+        Piece::Full(index, expected) if quick.holds(index, &expected) => return Ok(TILE_WIDTH),
+        Piece::Full(index, expected) => full(files, 0, index, expected)?,
     };
     files.bundle(place)?.check(&hashes)?;
     Ok(u64::from(place.width()))

@@ -70,6 +70,13 @@ impl Place {
     pub const fn is_full(self) -> bool {
         self.width as u64 == TILE_WIDTH
     }
+
+    /// Of a full one: which directory of its kind it is in, counted from the first, and its name
+    /// there. A thousand are in each.
+    pub fn directory_and_name(self) -> (u64, [u8; 3]) {
+        let digit = |unit| u8::try_from(self.index / unit % 10).map_or(b'?', |digit| b'0' + digit);
+        (self.index / 1000, [digit(100), digit(10), digit(1)])
+    }
 }
 
 impl Resource {
@@ -218,11 +225,16 @@ pub fn fold(hashes: &[Hash]) -> Option<Hash> {
     if !hashes.len().is_power_of_two() {
         return None;
     }
-    let mut level = hashes.to_vec();
+    let (pairs, alone) = hashes.as_chunks::<2>();
+    let mut level: Vec<Hash> = pairs.iter().map(|[left, right]| node_hash(left, right)).collect();
     while level.len() > 1 {
-        level = level.chunks(2).map(|pair| node_hash(&pair[0], &pair[1])).collect();
+        let above = level.len() / 2;
+        for at in 0..above {
+            level[at] = node_hash(&level[2 * at], &level[2 * at + 1]);
+        }
+        level.truncate(above);
     }
-    level.first().copied()
+    level.first().or(alone.first()).copied()
 }
 
 /// The bytes of a tile.

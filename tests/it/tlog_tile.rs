@@ -32,6 +32,11 @@ fn names_are_those_of_the_specification() {
         assert_eq!(resource.to_string(), path);
         assert_eq!(path.parse(), Ok(resource));
     }
+    for (index, directory, name) in [(0, 0, "000"), (999, 0, "999"), (1_234_067, 1_234, "067")] {
+        let place = Place::new(index, 256).unwrap();
+        assert!(tile(0, index, 256).to_string().ends_with(&format!("/{name}")));
+        assert_eq!(place.directory_and_name(), (directory, name.as_bytes().try_into().unwrap()));
+    }
 }
 
 #[test]
