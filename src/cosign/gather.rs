@@ -8,10 +8,11 @@
 use std::time::Duration;
 
 use super::witnesses::Place;
+use super::word;
 use crate::codec::Log;
 use crate::relay::{Error, PublicHead, Relay, Standing};
-use crate::tlog::VerifierKey;
 use crate::tlog::witness::{AddCheckpoint, parse_lines};
+use crate::tlog::{Note, VerifierKey};
 
 /// How long an answer may take.
 pub const ASK_WITHIN: Duration = Duration::from_secs(10);
@@ -39,13 +40,20 @@ pub struct Gone(pub String);
 pub trait Ask: Sync {
     /// Asks it for a cosignature: `body` is that of add-checkpoint.
     fn ask(&self, log: Log, body: String) -> impl Future<Output = Result<Answer, Gone>> + Send;
+
+    /// The newest head that it says it has cosigned, where it shows that.
+    fn shown(&self, _log: Log) -> impl Future<Output = Option<Note>> + Send {
+        std::future::ready(None)
+    }
 }
 
 /// What came of a question.
-enum Outcome {
+pub(super) enum Outcome {
     Cosigned,
     /// It has seen so many leaves, not what it was said to have.
     SeenSize(u64),
+    /// It has seen another tree: so many leaves, which are not the beginning of this one.
+    OtherTree(u64, String),
     Declined(String),
 }
 
@@ -74,7 +82,11 @@ pub async fn gather(
         };
         let Some(head) = head else { continue };
         asked = Some((head.size, head.root));
-        match about(relay, log, (witness, place, &head), &mut seen, link).await {
+        let outcome = about(relay, log, (witness, place, &head), &mut seen, link).await;
+        if let Ok(outcome) = &outcome {
+            word::hear(relay, log, (witness, &head), outcome, link).await;
+        }
+        match outcome {
             Ok(Outcome::Cosigned) => place.cosigned(log, head.size),
             Ok(Outcome::SeenSize(size)) => {
                 let why = format!(
@@ -85,7 +97,9 @@ pub async fn gather(
                 // The sizes differ from head to head; what is wrong does not.
                 place.trouble(log, "it has seen another size than it is asked about", why);
             }
-            Ok(Outcome::Declined(why)) => place.trouble(log, &why.clone(), why),
+            Ok(Outcome::OtherTree(_, why) | Outcome::Declined(why)) => {
+                place.trouble(log, &why.clone(), why)
+            }
             Err(Gone(why)) => {
                 place.gone(why.clone());
                 return Gone(why);
@@ -95,7 +109,7 @@ pub async fn gather(
 }
 
 /// Asks about one head, once or twice.
-async fn about(
+pub(super) async fn about(
     relay: &Relay,
     log: Log,
     asked: (&VerifierKey, &Place, &PublicHead),
@@ -103,10 +117,10 @@ async fn about(
     link: &impl Ask,
 ) -> Result<Outcome, Gone> {
     let (_, _, head) = asked;
-    let mut answered = once(relay, log, asked, *seen, link).await?;
-    if let Outcome::SeenSize(size) = answered
-        && size != *seen
-    {
+    // One that is ahead may have been wrong, and is asked from nothing: then it says its size anew.
+    let from = if *seen > head.size { 0 } else { *seen };
+    let mut answered = once(relay, log, asked, from, link).await?;
+    if let Outcome::SeenSize(size) = answered {
         *seen = size;
         if size <= head.size {
             answered = once(relay, log, asked, size, link).await?;
@@ -125,9 +139,6 @@ async fn once(
     seen: u64,
     link: &impl Ask,
 ) -> Result<Outcome, Gone> {
-    if seen > head.size {
-        return Ok(Outcome::SeenSize(seen));
-    }
     let proof = loop {
         match relay.prove_growth(log, seen, head.size).await {
             Ok(proof) => break proof,
@@ -146,9 +157,14 @@ async fn once(
     Ok(match status {
         200 => note(relay, log, (witness, head), &body),
         409 => match body.trim_end().parse() {
+            Ok(size) if size == seen => Outcome::OtherTree(
+                size,
+                format!("it answered 409: it has seen {size} leaves as it was told, but not these"),
+            ),
             Ok(size) => Outcome::SeenSize(size),
             Err(_) => Outcome::Declined("it answered 409 without the size it has seen".to_owned()),
         },
+        422 => Outcome::OtherTree(seen, format!("it answered 422: {}", words(&body))),
         status => Outcome::Declined(format!("it answered {status}: {}", words(&body))),
     })
 }

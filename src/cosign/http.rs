@@ -1,7 +1,7 @@
 //! Witnesses from elsewhere that speak C2SP tlog-witness over HTTP: those of the policy that have
-//! an address.
+//! an address. Under the same address the newest head that one has cosigned is looked for.
 //!
-//! Not a general client: one POST at a time, HTTP/1.1, no redirects, answers of at most 64 KiB.
+//! Not a general client: one request at a time, HTTP/1.1, no redirects, answers of at most 64 KiB.
 //! What is not an answer (no connection, silence) is tried again after a pause that grows.
 
 use std::io;
@@ -22,9 +22,11 @@ use tokio_rustls::TlsConnector;
 
 use super::gather::{ASK_WITHIN, Answer, Ask, Gone, gather};
 use super::witnesses::{Place, Witnesses};
+use super::word::sound;
 use crate::codec::Log;
 use crate::relay::Relay;
-use crate::tlog::{Policy, VerifierKey};
+use crate::tlog::witness::monitoring_path;
+use crate::tlog::{Note, Policy, VerifierKey};
 use crate::units::Unreadable;
 
 /// Cosignatures of post-quantum keys are 3.3 KiB each; no witness has more than a few.
@@ -33,12 +35,15 @@ const ANSWER_BYTES_MAX: usize = 64 << 10;
 const PAUSE_FIRST: Duration = Duration::from_millis(500);
 /// The longest.
 const PAUSE_MAX: Duration = Duration::from_secs(60);
+/// The longest while the relay signs nothing: it may be this witness that it waits for.
+const PAUSE_HELD_MAX: Duration = Duration::from_secs(5);
 
 /// A witness with an address.
 #[derive(Clone)]
 pub struct HttpWitness {
     key: VerifierKey,
-    uri: Uri,
+    /// Without a slash at its end.
+    base: String,
     host: String,
     port: u16,
     /// None over plain HTTP, which is good enough for what is public and signed.
@@ -67,72 +72,77 @@ impl HttpWitness {
                 return Err(wrong("has a query"));
             }
             let host = base.host().ok_or_else(|| wrong("names no host"))?.to_owned();
-            let path = format!("{}/add-checkpoint", base.path().trim_end_matches('/'));
-            let uri = path.parse().map_err(|_| wrong("is no URL"))?;
+            let path = base.path().trim_end_matches('/').to_owned();
             if is_https && tls.is_none() {
                 tls = Some(connector(authorities)?);
             }
             let port = base.port_u16().unwrap_or(if is_https { 443 } else { 80 });
             let tls = tls.clone().filter(|_| is_https);
-            found.push(Self { key: witness.key.clone(), uri, host, port, tls });
+            found.push(Self { key: witness.key.clone(), base: path, host, port, tls });
         }
         Ok(found)
     }
 
-    /// Asks it about every published head of both logs, for ever.
+    /// Asks it about every published head of both logs, for ever; while the relay may not sign, how
+    /// far it has seen.
     pub async fn keep_asking(self, relay: Relay, witnesses: Witnesses) {
         let Some(place) = witnesses.join(&self.key) else { return };
-        let (asked, link) = ((&self.key, &place), Link { witness: &self, place: &place });
-        // It is asked from nothing, and says how far it has seen.
-        let (Gone(why), Gone(_)) = tokio::join!(
-            gather(&relay, Log::Directory, asked, 0, &link),
-            gather(&relay, Log::Traffic, asked, 0, &link),
-        );
+        let link = Link { witness: &self, place: &place, relay: &relay };
+        let ask = async |log| {
+            let asked = (&self.key, &place);
+            match sound(&relay, log, asked, &link).await {
+                Ok(seen) => gather(&relay, log, asked, seen, &link).await,
+                Err(gone) => gone,
+            }
+        };
+        let (Gone(why), Gone(_)) = tokio::join!(ask(Log::Directory), ask(Log::Traffic));
         tracing::debug!(witness = %self.key.name(), why, "a witness is not asked any more");
     }
 
-    async fn post(&self, body: &str) -> io::Result<Answer> {
+    /// Asks for what lies under `path`; with a body, asks to take it.
+    async fn request(&self, path: &str, body: Option<&str>) -> io::Result<Answer> {
+        let uri = format!("{}/{path}", self.base);
+        let request = if body.is_some() { Request::post(uri) } else { Request::get(uri) };
+        let request = request
+            .header(header::HOST, format!("{}:{}", self.host, self.port))
+            .header(header::USER_AGENT, concat!("detente/", env!("CARGO_PKG_VERSION")))
+            .body(body.map_or_else(Body::empty, |body| Body::from(body.to_owned())))
+            .map_err(io::Error::other)?;
         let host = self.host.trim_start_matches('[').trim_end_matches(']');
         let stream = TcpStream::connect((host, self.port)).await?;
         match &self.tls {
-            None => self.send(stream, body).await,
+            None => send(stream, request).await,
             Some(tls) => {
                 let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-                self.send(tls.connect(name, stream).await?, body).await
+                send(tls.connect(name, stream).await?, request).await
             }
         }
     }
+}
 
-    async fn send(
-        &self,
-        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        body: &str,
-    ) -> io::Result<Answer> {
-        let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream));
-        let (mut send, connection) = handshake.await.map_err(io::Error::other)?;
-        let request = Request::post(self.uri.clone())
-            .header(header::HOST, format!("{}:{}", self.host, self.port))
-            .header(header::USER_AGENT, concat!("detente/", env!("CARGO_PKG_VERSION")))
-            .body(Body::from(body.to_owned()))
-            .map_err(io::Error::other)?;
-        let exchange = async {
-            let response = send.send_request(request).await.map_err(io::Error::other)?;
-            let status = response.status().as_u16();
-            let bytes = axum::body::to_bytes(Body::new(response.into_body()), ANSWER_BYTES_MAX);
-            let bytes = bytes.await.map_err(io::Error::other)?;
-            let body = String::from_utf8_lossy(&bytes).into_owned();
-            Ok(Answer { status, body })
-        };
-        tokio::pin!(connection, exchange);
-        tokio::select! {
-            biased;
-            answer = &mut exchange => answer,
-            ended = &mut connection => match ended {
-                // The whole answer may have come with the end of the connection.
-                Ok(()) => exchange.await,
-                Err(error) => Err(io::Error::other(error)),
-            },
-        }
+async fn send(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    request: Request<Body>,
+) -> io::Result<Answer> {
+    let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream));
+    let (mut send, connection) = handshake.await.map_err(io::Error::other)?;
+    let exchange = async {
+        let response = send.send_request(request).await.map_err(io::Error::other)?;
+        let status = response.status().as_u16();
+        let bytes = axum::body::to_bytes(Body::new(response.into_body()), ANSWER_BYTES_MAX);
+        let bytes = bytes.await.map_err(io::Error::other)?;
+        let body = String::from_utf8_lossy(&bytes).into_owned();
+        Ok(Answer { status, body })
+    };
+    tokio::pin!(connection, exchange);
+    tokio::select! {
+        biased;
+        answer = &mut exchange => answer,
+        ended = &mut connection => match ended {
+            // The whole answer may have come with the end of the connection.
+            Ok(()) => exchange.await,
+            Err(error) => Err(io::Error::other(error)),
+        },
     }
 }
 
@@ -140,21 +150,33 @@ impl HttpWitness {
 struct Link<'a> {
     witness: &'a HttpWitness,
     place: &'a Place,
+    relay: &'a Relay,
 }
 
 impl Ask for Link<'_> {
     async fn ask(&self, log: Log, body: String) -> Result<Answer, Gone> {
         let mut pause = PAUSE_FIRST;
         loop {
-            let why = match timeout(ASK_WITHIN, self.witness.post(&body)).await {
+            let asking = self.witness.request("add-checkpoint", Some(&body));
+            let why = match timeout(ASK_WITHIN, asking).await {
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(error)) => format!("it is not reached: {error}"),
                 Err(_elapsed) => format!("it has not answered in {} s", ASK_WITHIN.as_secs()),
             };
             self.place.trouble(log, &why.clone(), why);
             sleep(pause).await;
-            pause = (pause * 2).min(PAUSE_MAX);
+            let is_held = self.relay.signers().is_some_and(|signers| signers.held().is_some());
+            pause = (pause * 2).min(if is_held { PAUSE_HELD_MAX } else { PAUSE_MAX });
         }
+    }
+
+    async fn shown(&self, log: Log) -> Option<Note> {
+        let signers = self.relay.signers()?;
+        let path = monitoring_path(signers.verifier(log).name().as_str());
+        let asking = self.witness.request(&path, None);
+        // Not every witness shows it; and it is asked again where that matters.
+        let Answer { status, body } = timeout(ASK_WITHIN, asking).await.ok()?.ok()?;
+        if status == 200 { body.parse().ok() } else { None }
     }
 }
 

@@ -7,6 +7,8 @@
 mod gather;
 pub mod http;
 mod witnesses;
+mod word;
 
 pub use gather::{ASK_WITHIN, Answer, Ask, Gone, gather};
 pub use witnesses::{Place, WitnessState, Witnesses};
+pub use word::tell;

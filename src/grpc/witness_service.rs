@@ -17,17 +17,14 @@ use super::follows::Following;
 use super::parse;
 use super::trouble::Trouble;
 use crate::codec::{Head, Log};
-use crate::cosign::{ASK_WITHIN, Answer, Ask, Gone, Place, gather};
+use crate::cosign::{ASK_WITHIN, Answer, Ask, Gone, Place, gather, tell};
 use crate::envelope::genesis;
-use crate::relay::{self, Relay, Told};
+use crate::relay::{Relay, Told};
 use crate::tlog::VerifierKey;
 use crate::units::DeskId;
 use crate::wire::detente::log::v1 as wire;
 use wire::witness_request::Item as Said;
 use wire::witness_response::Item as Asked;
-
-/// Before the relay is told again how far a witness has seen: its tables are being made anew.
-const TELL_PAUSE: Duration = Duration::from_secs(1);
 
 type Sender = mpsc::Sender<Result<wire::WitnessResponse, Status>>;
 
@@ -216,14 +213,7 @@ impl Witness {
 
     /// Tells the relay how far the desk has seen. Does not end before the stream does.
     async fn tell(&self) {
-        while let Err(error) = self.relay.hear_witness(&self.key, &self.told).await {
-            if matches!(error, relay::Error::Busy | relay::Error::NoTables) {
-                tracing::debug!("the tables are being made anew");
-            } else {
-                tracing::error!(%error, "what a witness has seen is not known here");
-            }
-            tokio::time::sleep(TELL_PAUSE).await;
-        }
+        tell(&self.relay, &self.key, &self.told).await;
         std::future::pending().await
     }
 

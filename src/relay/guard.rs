@@ -6,7 +6,10 @@
 //! and all of that is here. A store that may be an older copy waits for that without end; the one
 //! that ran last waits a few seconds at most, for a relay of which a third of the witnesses cannot
 //! be reached has to carry requests all the same. What a witness says against this store counts
-//! only with the log's own signature under it: no desk can stop the relay by words alone.
+//! only with the log's own signature under it: no desk can stop the relay by words alone. Those
+//! from elsewhere often have nothing but words (tlog-witness answers with a size). Words stop it
+//! where, without those who say so, there is no quorum; and not those of a witness that has agreed
+//! since the start, for no store gets shorter while it is in use.
 //!
 //! Once a loss is accepted, witnesses that have seen what is lost go on showing it, and are not
 //! believed. A witness that has agreed with the log since cannot have seen it: what that one then
@@ -24,13 +27,13 @@ use tracing::{error, info, warn};
 
 use super::incarnation::{Found, Incarnation, Loss};
 use super::signers::{Holder, Signers};
-use super::{Error, Relay};
+use super::{Error, PublicHead, Relay};
 use crate::codec::{Head, Log};
 use crate::envelope::genesis::keys_of_log;
 use crate::tlog::policy::Witness;
 use crate::tlog::proof::root;
 use crate::tlog::{Checkpoint, Note, Policy, VerifierKey};
-use crate::units::JournalId;
+use crate::units::{JournalId, Unreadable};
 
 /// What stands guard over one store.
 pub(super) struct Guard {
@@ -50,6 +53,8 @@ struct State {
     is_contradicted: bool,
     /// Witnesses of the policy whose newest head is here, log by log.
     agreed: BTreeMap<Log, BTreeSet<String>>,
+    /// Witnesses of the policy that say they have seen what is not here, and what that is.
+    objecting: Objecting,
 }
 
 /// A head that a witness has cosigned, and the note with which it proves it.
@@ -75,23 +80,23 @@ fn is_met_by(policy: &Policy, which: impl Fn(&Witness<'_>) -> bool) -> bool {
     policy.is_quorum(&policy.witnesses().filter(which).map(|witness| witness.name).collect())
 }
 
+/// Witnesses that say they have seen what is not here, log by log, and what that is.
+type Objecting = BTreeMap<(Log, String), String>;
+
+/// Whether there is no quorum for one of the logs without those that object to it.
+fn are_needed(objecting: &Objecting, policy: &Policy) -> bool {
+    let objects = |log: Log, name: &str| objecting.contains_key(&(log, name.to_owned()));
+    Log::ALL.iter().any(|log| !is_met_by(policy, |witness| !objects(*log, witness.name)))
+}
+
 /// Why a store is held that may be an older copy.
-fn doubted(why: &str, policy: &Policy, acceptance: &Path) -> String {
-    let doubt = format!("the store may be older than what was signed over it ({why})");
-    if is_met_by(policy, |witness| witness.url.is_none()) {
-        format!(
-            "{doubt}: it waits until the quorum of witnesses has connected and said how far it has \
-             seen"
-        )
-    } else {
-        format!(
-            "{doubt}, and without witnesses from elsewhere, which do not say how far they have \
-             seen, there is no quorum that could tell. Give the relay a policy of desks for this \
-             start, or write into {} who accepts that records may be lost and why, and start the \
-             relay again",
-            acceptance.display()
-        )
-    }
+fn doubted(why: &str, acceptance: &Path) -> String {
+    format!(
+        "the store may be older than what was signed over it ({why}): it waits until the quorum of \
+         witnesses has said how far it has seen. If they cannot say, write into {} who accepts \
+         that records may be lost and why, and start the relay again",
+        acceptance.display()
+    )
 }
 
 /// Why a store is held that lacks something, and what is to be done.
@@ -141,18 +146,16 @@ impl Guard {
                 Found::Other(why) => {
                     state.is_doubted = true;
                     (state.loss.given_up, state.loss.since) = (None, BTreeSet::new());
-                    signers.hold(Holder::Guard, &doubted(&why, policy, &acceptance));
+                    signers.hold(Holder::Guard, &doubted(&why, &acceptance));
                 }
             }
         }
-        let is_asked = !is_new && !within.is_zero() && !is_met_by(policy, |_| false);
-        if is_asked && !is_met_by(policy, |witness| witness.url.is_none()) {
-            warn!("no quorum without witnesses from elsewhere, so none is waited for at a start");
-        } else if is_asked && signers.held().is_none() {
+        let is_asked = !within.is_zero() && !is_met_by(policy, |_| false);
+        if is_asked && signers.held().is_none() {
             let seconds = within.as_secs();
             let why = format!(
                 "the relay has just started: for at most {seconds} s it waits until the quorum of \
-                 witnesses has connected and said how far it has seen"
+                 witnesses has said how far it has seen"
             );
             signers.hold(Holder::Start, &why);
         }
@@ -168,7 +171,7 @@ impl Guard {
         (signers, policy): (&Signers, &Policy),
     ) -> io::Result<()> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let State { is_doubted, loss, is_contradicted, agreed } = &mut *state;
+        let State { is_doubted, loss, is_contradicted, agreed, objecting } = &mut *state;
         let since = (log, witness.to_string());
         if loss.given_up.is_some() && !loss.since.contains(&since) {
             loss.since.insert(since.clone());
@@ -182,20 +185,24 @@ impl Guard {
             return Ok(());
         };
         agreed.entry(log).or_default().insert(name.to_owned());
+        objecting.remove(&(log, name.to_owned()));
+        if *is_contradicted {
+            return Ok(());
+        }
         let has_quorum = |log: &Log| {
             let names = agreed.get(log);
             names.is_some_and(|names| policy.is_quorum(&names.iter().map(String::as_str).collect()))
         };
-        if *is_contradicted || !Log::ALL.iter().all(has_quorum) {
-            return Ok(());
-        }
-        if *is_doubted {
+        let has_spoken = Log::ALL.iter().all(has_quorum);
+        if has_spoken && *is_doubted {
             self.incarnation.write(&Loss::default())?;
             (*is_doubted, *loss) = (false, Loss::default());
         }
         // Before anybody else can hold them: the state is still locked.
-        let were_held = [Holder::Guard, Holder::Start].map(|holder| signers.release(holder));
-        if were_held.contains(&true) {
+        let was_held =
+            !*is_doubted && !are_needed(objecting, policy) && { signers.release(Holder::Guard) };
+        let has_waited = has_spoken && signers.release(Holder::Start);
+        if has_spoken && (was_held || has_waited) {
             info!("the quorum of witnesses has seen nothing that is not here");
         }
         Ok(())
@@ -219,13 +226,12 @@ impl Guard {
     ) -> io::Result<()> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let State { loss, is_contradicted, .. } = &mut *state;
-        let is_past = loss.lost.get(&log).is_none_or(|lost| size > *lost);
-        let has_agreed = loss.since.contains(&(log, witness.to_string()));
         let name = witness.name().as_str();
-        if loss.given_up.is_some() && !(has_agreed && is_past) {
+        if loss.covers((log, size), witness) {
             warn!(witness = name, what, "a witness has seen what was given up");
             return Ok(());
         }
+        let is_past = loss.is_past(log, size);
         *is_contradicted = true;
         // First of all: the disk may refuse the rest.
         let why = format!("the witness {name} has cosigned {what}");
@@ -236,6 +242,40 @@ impl Guard {
         }
         // Also again, where the disk has refused it before.
         self.incarnation.write(loss)
+    }
+
+    /// A witness from elsewhere says, and does not prove, that it has seen what is not here: a tree
+    /// of so many leaves, `what`. That stops the signing where there is no quorum without those who
+    /// say so; their agreement, and that of a quorum, frees it.
+    fn objects(
+        &self,
+        (log, size): (Log, u64),
+        (witness, what): (&Witness<'_>, &str),
+        (signers, policy): (&Signers, &Policy),
+    ) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let State { loss, is_contradicted, agreed, objecting, .. } = &mut *state;
+        let name = witness.name;
+        let has_agreed = agreed.get(&log).is_some_and(|agreed| agreed.contains(name));
+        if has_agreed || loss.covers((log, size), witness.key) {
+            warn!(witness = name, what, "a witness says what is not believed");
+            return;
+        }
+        warn!(witness = name, what, "a witness says that it has seen what is not here");
+        objecting.insert((log, name.to_owned()), what.to_owned());
+        if *is_contradicted || !are_needed(objecting, policy) {
+            return;
+        }
+        let said = objecting.iter().map(|((_, name), what)| format!("the witness {name} {what}"));
+        let said = said.collect::<Vec<_>>().join("; ");
+        let why = format!("{said}. Without them there is no quorum");
+        signers.hold(Holder::Guard, &lacks(&why, &self.incarnation.acceptance()));
+    }
+
+    /// Whether this witness has agreed with a log since the start.
+    fn has_agreed(&self, log: Log, name: &str) -> bool {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.agreed.get(&log).is_some_and(|agreed| agreed.contains(name))
     }
 }
 
@@ -267,6 +307,39 @@ impl Relay {
     /// either log that is not here.
     pub fn agreed_witnesses(&self) -> usize {
         self.guard.as_ref().map_or(0, |guard| guard.agreed())
+    }
+
+    /// Whether a witness is one from elsewhere, and has not said since the start that it has seen
+    /// nothing of this log that is not here. Such a one is to be asked, and what it says heard.
+    pub fn awaits_word_of(&self, log: Log, witness: &VerifierKey) -> bool {
+        let known = self.witness_from_elsewhere(witness);
+        let guard = self.guard.as_ref();
+        guard.zip(known).is_some_and(|(guard, known)| !guard.has_agreed(log, known.name))
+    }
+
+    /// Takes what a witness from elsewhere says and does not prove: that it has seen a tree of
+    /// `size` leaves, which is not the beginning of the one here; `what`, as in "the witness w
+    /// WHAT".
+    pub fn hear_words(&self, log: Log, witness: &VerifierKey, size: u64, what: &str) {
+        let (Some(guard), Some(signers)) = (&self.guard, &self.signers) else { return };
+        let Some(known) = self.witness_from_elsewhere(witness) else { return };
+        guard.objects((log, size), (&known, what), (signers, self.heads().policy()));
+    }
+
+    /// The head of the tree without leaves, signed: what a witness can be asked about where no
+    /// published head is known.
+    ///
+    /// # Errors
+    /// When there are no keys, or the log's name makes no checkpoint.
+    pub fn empty_head(&self, log: Log) -> Result<PublicHead, Unreadable> {
+        let without = || Unreadable::new("checkpoint", "there are no keys that sign it");
+        let note = self.signers.as_ref().ok_or_else(without)?.sign_empty(log)?;
+        PublicHead::new(note, self.now())
+    }
+
+    fn witness_from_elsewhere(&self, witness: &VerifierKey) -> Option<Witness<'_>> {
+        let mut known = self.heads().policy().witnesses();
+        known.find(|known| known.key == witness && known.url.is_some())
     }
 
     /// Takes what a witness says it has cosigned: it is held against the logs that are here. What

@@ -31,6 +31,7 @@ use data_encoding::HEXLOWER;
 
 use crate::backup::{ACCEPTANCE_FILE, INCARNATION_FILE};
 use crate::codec::Log;
+use crate::tlog::VerifierKey;
 use crate::units::JournalId;
 
 /// The first line.
@@ -71,6 +72,17 @@ impl Loss {
     /// A witness has shown that something is not here, and nobody has accepted that.
     pub(super) fn is_lacking(&self) -> bool {
         self.given_up.is_none() && !self.lost.is_empty()
+    }
+
+    /// Whether what a witness has seen, a tree of so many leaves of this log, was given up.
+    pub(super) fn covers(&self, (log, size): (Log, u64), witness: &VerifierKey) -> bool {
+        let has_agreed = self.since.contains(&(log, witness.to_string()));
+        self.given_up.is_some() && !(has_agreed && self.is_past(log, size))
+    }
+
+    /// Whether so many leaves of this log are more than any that were known to be lost.
+    pub(super) fn is_past(&self, log: Log, size: u64) -> bool {
+        self.lost.get(&log).is_none_or(|lost| size > *lost)
     }
 }
 

@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 
 use crate::codec::{Head, Log};
 use crate::envelope::genesis::{Announcement, Genesis, LogKey, keys_of_log, log_key_name};
+use crate::tlog::merkle::empty_root;
 use crate::tlog::note::{Kind, VerifierKey};
 use crate::tlog::{Checkpoint, Note, Signer};
 use crate::units::{Hash, Name, Unreadable};
@@ -176,14 +177,27 @@ impl Signers {
         if let Some(why) = self.held() {
             return Err(Unsigned::Held(why));
         }
+        self.note(log, head).map_err(Unsigned::Unable)
+    }
+
+    /// The signed note of the tree without leaves, also while the keys are held: every log begins
+    /// with it, so that it contradicts nothing. It is for asking a witness how far it has seen.
+    ///
+    /// # Errors
+    /// When the log's name makes no checkpoint.
+    pub fn sign_empty(&self, log: Log) -> Result<Note, Unreadable> {
+        self.note(log, &Head { size: 0, root: empty_root() })
+    }
+
+    fn note(&self, log: Log, head: &Head) -> Result<Note, Unreadable> {
         let keys = self.keys(log);
         let origin = keys.main.public().name().as_str();
-        let checkpoint = Checkpoint::new(origin, head.size, head.root).map_err(Unsigned::Unable)?;
-        let mut note = Note::new(checkpoint.to_string()).map_err(Unsigned::Unable)?;
+        let checkpoint = Checkpoint::new(origin, head.size, head.root)?;
+        let mut note = Note::new(checkpoint.to_string())?;
         // A plain signature says nothing of time.
-        note.add(keys.main.sign(note.text(), 0).map_err(Unsigned::Unable)?);
+        note.add(keys.main.sign(note.text(), 0)?);
         if let Some(next) = keys.next.as_ref().filter(|_| keys.announced.load(Ordering::Acquire)) {
-            note.add(next.sign(note.text(), 0).map_err(Unsigned::Unable)?);
+            note.add(next.sign(note.text(), 0)?);
         }
         Ok(note)
     }

@@ -177,7 +177,8 @@ pub(crate) fn edit_file(path: &Path, edits: &[(&str, &str)]) {
     std::fs::write(path, edited).unwrap();
 }
 
-/// Copies a directory with all below it.
+/// Copies a directory with all below it. What goes away meanwhile is of tables that are just being
+/// closed, and is left out.
 pub(crate) fn copy_tree(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
@@ -186,7 +187,9 @@ pub(crate) fn copy_tree(from: &Path, to: &Path) {
         if entry.file_type().unwrap().is_dir() {
             copy_tree(&entry.path(), &target);
         } else {
-            std::fs::copy(entry.path(), target).unwrap();
+            let copied = std::fs::copy(entry.path(), target);
+            let is_gone = |error: &std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
+            assert!(copied.as_ref().err().is_none_or(is_gone), "{copied:?}: {entry:?}");
         }
     }
 }

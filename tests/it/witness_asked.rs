@@ -3,12 +3,9 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::post;
 use detente::codec::Log;
 use detente::cosign::WitnessState;
 use detente::cosign::http::HttpWitness;
@@ -31,6 +28,7 @@ use wire::witness_request::Item as Said;
 use wire::witness_response::Item as Asked;
 
 use crate::api_net::{self as api, MEMBERS, Net, question};
+use crate::http_witness::Door;
 use crate::net::{self as common, PATIENCE};
 use crate::witness_relay::publish;
 
@@ -288,52 +286,13 @@ async fn a_desk_witnesses_with_its_own_key_alone_and_its_newest_connection_is_as
     net.close().await;
 }
 
-/// A witness over HTTP: what it answers is what the specification says, unless the test has put
-/// something else there.
-#[derive(Clone)]
-struct Door(Arc<Mutex<Behind>>);
-
-struct Behind {
-    signer: Signer,
-    keys: Vec<VerifierKey>,
-    latest: Latest,
-    /// Answers that come first.
-    instead: Vec<(StatusCode, String)>,
-    asked: usize,
-}
-
-async fn add_checkpoint(State(Door(behind)): State<Door>, body: Bytes) -> (StatusCode, String) {
-    let mut behind = behind.lock().unwrap();
-    behind.asked += 1;
-    if let Some(instead) = behind.instead.pop() {
-        return instead;
-    }
-    let text = std::str::from_utf8(&body).unwrap();
-    if text.lines().any(|line| line.ends_with("/directory")) {
-        return (StatusCode::NOT_FOUND, "not witnessed here".to_owned());
-    }
-    let Behind { signer, keys, latest, .. } = &mut *behind;
-    let (status, body) = answer(text, keys, latest, signer);
-    (StatusCode::from_u16(status).unwrap(), body)
-}
-
-impl Door {
-    /// A witness of the traffic's log, and its key.
-    fn new(net: &Net, instead: Vec<(StatusCode, String)>) -> (Self, VerifierKey) {
-        let name = "witness.example/w1".parse().unwrap();
-        let signer = Signer::from_seed(name, Kind::Ed25519Cosignature, [5; 32]);
-        let key = signer.public().clone();
-        let keys = vec![net.relay.signers().unwrap().verifier(Log::Traffic).clone()];
-        let behind = Behind { signer, keys, latest: Latest::none(), instead, asked: 0 };
-        (Self(Arc::new(Mutex::new(behind))), key)
-    }
-
-    fn serve(&self, listener: TcpListener) -> tokio::task::JoinHandle<()> {
-        let router = axum::Router::new()
-            .route("/a/add-checkpoint", post(add_checkpoint))
-            .with_state(self.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() })
-    }
+/// A witness of the traffic's log over HTTP, and its key.
+fn door(net: &Net, instead: Vec<(StatusCode, String)>) -> (Door, VerifierKey) {
+    let keys = vec![net.relay.signers().unwrap().verifier(Log::Traffic).clone()];
+    let door = Door::new(5, keys);
+    door.behind(|behind| behind.instead = instead);
+    let key = door.key();
+    (door, key)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -343,7 +302,7 @@ async fn a_witness_from_elsewhere_is_asked_over_http() {
         (StatusCode::SERVICE_UNAVAILABLE, "later".to_owned()),
         (StatusCode::CONFLICT, "9\n".to_owned()),
     ];
-    let (door, key) = Door::new(&net, instead);
+    let (door, key) = door(&net, instead);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let policy: Policy =
@@ -360,7 +319,7 @@ async fn a_witness_from_elsewhere_is_asked_over_http() {
     common::until("its silence is noticed", || troubled("in 10 s")).await;
     let serving = door.serve(listener);
     // 409 with a size beyond: not asked again about this head. 503: final for the next.
-    common::until("it is asked", || door.0.lock().unwrap().asked >= 1).await;
+    common::until("it is asked", || door.behind(|behind| behind.asked) >= 1).await;
     say_twice(&net).await;
     let by_it = |head: &PublicHead| head.cosignatures.iter().any(|known| known.line.is_by(&key));
     let waiting = async {
@@ -422,7 +381,7 @@ async fn tls_before(server: SocketAddr) -> (String, u16) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_witness_over_https_is_asked_where_its_certificate_is_good() {
     let net = Net::start(Limits::default()).await;
-    let (door, key) = Door::new(&net, Vec::new());
+    let (door, key) = door(&net, Vec::new());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = listener.local_addr().unwrap();
     let serving = door.serve(listener);
@@ -453,7 +412,7 @@ async fn a_witness_over_https_is_asked_where_its_certificate_is_good() {
         publish(&net.relay, Log::Traffic);
         common::until("it is refused", || trouble(&witness).contains("certificate")).await;
     }
-    assert_eq!(door.0.lock().unwrap().asked, 0, "nothing was said to whoever that is");
+    assert_eq!(door.behind(|behind| behind.asked), 0, "nothing was said to whoever that is");
     ask(&key, format!("https://localhost:{port}/a"));
     until(&net.relay, Log::Traffic, |head| {
         head.cosignatures.iter().any(|known| known.line.is_by(&key))
