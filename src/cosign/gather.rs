@@ -13,6 +13,7 @@ use crate::codec::Log;
 use crate::relay::{Error, PublicHead, Relay, Standing};
 use crate::tlog::witness::{AddCheckpoint, parse_lines};
 use crate::tlog::{Note, VerifierKey};
+use crate::units::Hash;
 
 /// How long an answer may take.
 pub const ASK_WITHIN: Duration = Duration::from_secs(10);
@@ -139,9 +140,43 @@ async fn once(
     seen: u64,
     link: &impl Ask,
 ) -> Result<Outcome, Gone> {
-    let proof = loop {
-        match relay.prove_growth(log, seen, head.size).await {
-            Ok(proof) => break proof,
+    let proof = prove(relay, log, place, (seen, head.size)).await?;
+    let checkpoint = head.note.clone();
+    let body = AddCheckpoint { old_size: seen, proof, checkpoint }.to_string();
+    let Answer { status, body } = link.ask(log, body).await?;
+    Ok(match status {
+        200 => note(relay, log, (witness, head), &body),
+        409 => match body.trim_end().parse() {
+            Ok(size) if size != seen => Outcome::SeenSize(size),
+            // The same size with another root is 409 as well, and then no size has to come.
+            Ok(_) | Err(_) if seen > 0 && seen == head.size => Outcome::OtherTree(
+                seen,
+                format!("it answered 409 about the {seen} leaves that it has seen: not these"),
+            ),
+            Ok(_) | Err(_) => {
+                Outcome::Declined("it answered 409 without the size it has seen".to_owned())
+            }
+        },
+        // Every tree begins with none.
+        422 if seen > 0 => Outcome::OtherTree(seen, format!("it answered 422: {}", words(&body))),
+        status => Outcome::Declined(format!("it answered {status}: {}", words(&body))),
+    })
+}
+
+/// That a tree has grown from one size to the other, as soon as that can be proven.
+async fn prove(
+    relay: &Relay,
+    log: Log,
+    place: &Place,
+    (old, size): (u64, u64),
+) -> Result<Vec<Hash>, Gone> {
+    // That needs no tables.
+    if old == 0 {
+        return Ok(Vec::new());
+    }
+    loop {
+        match relay.prove_growth(log, old, size).await {
+            Ok(proof) => return Ok(proof),
             Err(error @ Error::Stopped) => return Err(Gone(error.to_string())),
             Err(Error::Busy | Error::NoTables) => tracing::debug!("no proof for a witness yet"),
             Err(error) => {
@@ -150,23 +185,7 @@ async fn once(
             }
         }
         tokio::time::sleep(PROOF_PAUSE).await;
-    };
-    let checkpoint = head.note.clone();
-    let body = AddCheckpoint { old_size: seen, proof, checkpoint }.to_string();
-    let Answer { status, body } = link.ask(log, body).await?;
-    Ok(match status {
-        200 => note(relay, log, (witness, head), &body),
-        409 => match body.trim_end().parse() {
-            Ok(size) if size == seen => Outcome::OtherTree(
-                size,
-                format!("it answered 409: it has seen {size} leaves as it was told, but not these"),
-            ),
-            Ok(size) => Outcome::SeenSize(size),
-            Err(_) => Outcome::Declined("it answered 409 without the size it has seen".to_owned()),
-        },
-        422 => Outcome::OtherTree(seen, format!("it answered 422: {}", words(&body))),
-        status => Outcome::Declined(format!("it answered {status}: {}", words(&body))),
-    })
+    }
 }
 
 /// Verifies and notes what a witness says is its cosignature.

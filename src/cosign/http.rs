@@ -1,8 +1,9 @@
 //! Witnesses from elsewhere that speak C2SP tlog-witness over HTTP: those of the policy that have
 //! an address. Under the same address the newest head that one has cosigned is looked for.
 //!
-//! Not a general client: one request at a time, HTTP/1.1, no redirects, answers of at most 64 KiB.
-//! What is not an answer (no connection, silence) is tried again after a pause that grows.
+//! Not a general client: one request at a time for each log, HTTP/1.1, no redirects, answers of at
+//! most 64 KiB. What is not an answer (no connection, silence) is tried again after a pause that
+//! grows; 429 and 5xx are too, but only so often.
 
 use std::io;
 use std::path::Path;
@@ -22,7 +23,7 @@ use tokio_rustls::TlsConnector;
 
 use super::gather::{ASK_WITHIN, Answer, Ask, Gone, gather};
 use super::witnesses::{Place, Witnesses};
-use super::word::sound;
+use super::word::{sound, until_awaited};
 use crate::codec::Log;
 use crate::relay::Relay;
 use crate::tlog::witness::monitoring_path;
@@ -35,6 +36,9 @@ const ANSWER_BYTES_MAX: usize = 64 << 10;
 const PAUSE_FIRST: Duration = Duration::from_millis(500);
 /// The longest.
 const PAUSE_MAX: Duration = Duration::from_secs(60);
+/// So often an answer of 429 or 5xx is taken for "later": for about two minutes. Then it is final
+/// for this head.
+const REFUSALS_MAX: u32 = 8;
 /// The longest while the relay signs nothing: it may be this witness that it waits for.
 const PAUSE_HELD_MAX: Duration = Duration::from_secs(5);
 
@@ -90,9 +94,16 @@ impl HttpWitness {
         let link = Link { witness: &self, place: &place, relay: &relay };
         let ask = async |log| {
             let asked = (&self.key, &place);
-            match sound(&relay, log, asked, &link).await {
-                Ok(seen) => gather(&relay, log, asked, seen, &link).await,
-                Err(gone) => gone,
+            loop {
+                let seen = match sound(&relay, log, asked, &link).await {
+                    Ok(seen) => seen,
+                    Err(gone) => return gone,
+                };
+                tokio::select! {
+                    gone = gather(&relay, log, asked, seen, &link) => return gone,
+                    // No newer head comes by which it would be asked.
+                    () = until_awaited(&relay, log, &self.key) => {}
+                }
             }
         };
         let (Gone(why), Gone(_)) = tokio::join!(ask(Log::Directory), ask(Log::Traffic));
@@ -156,9 +167,16 @@ struct Link<'a> {
 impl Ask for Link<'_> {
     async fn ask(&self, log: Log, body: String) -> Result<Answer, Gone> {
         let mut pause = PAUSE_FIRST;
+        let mut refused = 0;
         loop {
             let asking = self.witness.request("add-checkpoint", Some(&body));
             let why = match timeout(ASK_WITHIN, asking).await {
+                Ok(Ok(Answer { status, .. }))
+                    if (status == 429 || status >= 500) && refused < REFUSALS_MAX =>
+                {
+                    refused += 1;
+                    format!("it answered {status}, and is asked again")
+                }
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(error)) => format!("it is not reached: {error}"),
                 Err(_elapsed) => format!("it has not answered in {} s", ASK_WITHIN.as_secs()),

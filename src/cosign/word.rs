@@ -43,10 +43,10 @@ pub(super) async fn sound(
         let outcome = about(relay, log, (witness, place, &head), &mut seen, link).await?;
         hear(relay, log, (witness, &head), &outcome, link).await;
         let why = match outcome {
-            Outcome::Cosigned => continue,
+            Outcome::Cosigned => "its cosignature was not heard".to_owned(),
             Outcome::SeenSize(seen) => format!(
                 "it has seen {seen} leaves of the {} log, and no head of so many is known here \
-                 that it could be asked about; it shows none",
+                 that it could be asked about",
                 log.as_str()
             ),
             Outcome::OtherTree(_, why) | Outcome::Declined(why) => why,
@@ -62,6 +62,21 @@ pub(super) async fn sound(
         }
     }
     Ok(seen)
+}
+
+/// Waits until nothing may be signed and the relay waits for this witness's word.
+pub(super) async fn until_awaited(relay: &Relay, log: Log, witness: &VerifierKey) {
+    if let Some(signers) = relay.signers()
+        && relay.awaits_word_of(log, witness)
+    {
+        let mut holds = signers.holds();
+        let is_held = holds.wait_for(|holds| !holds.is_empty()).await.is_ok();
+        if is_held && relay.awaits_word_of(log, witness) {
+            return;
+        }
+    }
+    // Once it has agreed it is not waited for again.
+    std::future::pending().await
 }
 
 /// Carries what came of a question about a head, if the relay waits for this witness's word.
@@ -88,20 +103,20 @@ pub(super) async fn hear(
         ),
         Outcome::Declined(_) => return,
     };
-    if let Some(note) = link.shown(log).await
-        && let Some(head) = head_of(&note, witness)
-    {
-        tell(relay, witness, &one(Told { head, note: Some(note) })).await;
-    }
     let here = relay.published().heads().of(log).size;
     let more = || {
         let log = log.as_str();
         format!("says that it has seen {size} leaves of the {log} log, of which {here} are here")
     };
-    if let Some(says) = says.or_else(|| (size > here).then(more))
-        && relay.awaits_word_of(log, witness)
+    // Words first: what it shows may be long in coming.
+    if let Some(says) = says.or_else(|| (size > here).then(more)) {
+        relay.hear_words(log, witness, size, says).await;
+    }
+    // What it shows may be an hour old, and then says nothing.
+    if let Some(note) = link.shown(log).await
+        && let Some(head) = head_of(&note, witness).filter(|head| head.size >= size)
     {
-        relay.hear_words(log, witness, size, &says);
+        tell(relay, witness, &one(Told { head, note: Some(note) })).await;
     }
 }
 

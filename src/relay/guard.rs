@@ -8,8 +8,9 @@
 //! be reached has to carry requests all the same. What a witness says against this store counts
 //! only with the log's own signature under it: no desk can stop the relay by words alone. Those
 //! from elsewhere often have nothing but words (tlog-witness answers with a size). Words stop it
-//! where, without those who say so, there is no quorum; and not those of a witness that has agreed
-//! since the start, for no store gets shorter while it is in use.
+//! where, without those who say so, there is no quorum, and any at all where the store may be an
+//! older copy; but not those of a witness that has agreed since the start, for no store gets shorter
+//! while it is in use.
 //!
 //! Once a loss is accepted, witnesses that have seen what is lost go on showing it, and are not
 //! believed. A witness that has agreed with the log since cannot have seen it: what that one then
@@ -55,6 +56,8 @@ struct State {
     agreed: BTreeMap<Log, BTreeSet<String>>,
     /// Witnesses of the policy that say they have seen what is not here, and what that is.
     objecting: Objecting,
+    /// Witnesses of which it was said in the relay's log that they are not believed.
+    unbelieved: BTreeSet<(Log, String)>,
 }
 
 /// A head that a witness has cosigned, and the note with which it proves it.
@@ -124,7 +127,8 @@ impl Guard {
         let mut state = State { loss, ..State::default() };
         if let Some(words) = incarnation.accepted()? {
             error!(words, "the operator accepts that records of the logs are lost");
-            (state.loss.given_up, state.loss.since) = (Some(words), BTreeSet::new());
+            let lost = std::mem::take(&mut state.loss.lost);
+            state.loss = Loss { given_up: Some(words), lost, ..Loss::default() };
             incarnation.write(&state.loss)?;
             incarnation.take_acceptance()?;
         } else {
@@ -141,11 +145,15 @@ impl Guard {
                 }
                 Found::Other(why) if is_met_by(policy, |_| false) && !state.loss.is_lacking() => {
                     warn!(why, "the store may be an older copy, and no witness can tell");
+                    state.loss.doubted = None;
                     incarnation.write(&state.loss)?;
                 }
                 Found::Other(why) => {
                     state.is_doubted = true;
-                    (state.loss.given_up, state.loss.since) = (None, BTreeSet::new());
+                    // Of a copy nobody has accepted anything.
+                    if state.loss.doubted.as_ref() != Some(&why) {
+                        (state.loss.given_up, state.loss.since) = (None, BTreeSet::new());
+                    }
                     signers.hold(Holder::Guard, &doubted(&why, &acceptance));
                 }
             }
@@ -171,7 +179,7 @@ impl Guard {
         (signers, policy): (&Signers, &Policy),
     ) -> io::Result<()> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let State { is_doubted, loss, is_contradicted, agreed, objecting } = &mut *state;
+        let State { is_doubted, loss, is_contradicted, agreed, objecting, .. } = &mut *state;
         let since = (log, witness.to_string());
         if loss.given_up.is_some() && !loss.since.contains(&since) {
             loss.since.insert(since.clone());
@@ -194,13 +202,21 @@ impl Guard {
             names.is_some_and(|names| policy.is_quorum(&names.iter().map(String::as_str).collect()))
         };
         let has_spoken = Log::ALL.iter().all(has_quorum);
-        if has_spoken && *is_doubted {
-            self.incarnation.write(&Loss::default())?;
-            (*is_doubted, *loss) = (false, Loss::default());
+        let is_free = if *is_doubted {
+            has_spoken && objecting.is_empty()
+        } else {
+            !are_needed(objecting, policy)
+        };
+        if is_free && (*is_doubted || loss.doubted.is_some()) {
+            let settled = match loss.given_up {
+                Some(_) => Loss { doubted: None, ..loss.clone() },
+                None => Loss::default(),
+            };
+            self.incarnation.write(&settled)?;
+            (*is_doubted, *loss) = (false, settled);
         }
         // Before anybody else can hold them: the state is still locked.
-        let was_held =
-            !*is_doubted && !are_needed(objecting, policy) && { signers.release(Holder::Guard) };
+        let was_held = is_free && signers.release(Holder::Guard);
         let has_waited = has_spoken && signers.release(Holder::Start);
         if has_spoken && (was_held || has_waited) {
             info!("the quorum of witnesses has seen nothing that is not here");
@@ -225,10 +241,12 @@ impl Guard {
         signers: &Signers,
     ) -> io::Result<()> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let State { loss, is_contradicted, .. } = &mut *state;
+        let State { loss, is_contradicted, unbelieved, .. } = &mut *state;
         let name = witness.name().as_str();
         if loss.covers((log, size), witness) {
-            warn!(witness = name, what, "a witness has seen what was given up");
+            if unbelieved.insert((log, name.to_owned())) {
+                warn!(witness = name, what, "a witness has seen what was given up");
+            }
             return Ok(());
         }
         let is_past = loss.is_past(log, size);
@@ -246,30 +264,48 @@ impl Guard {
 
     /// A witness from elsewhere says, and does not prove, that it has seen what is not here: a tree
     /// of so many leaves, `what`. That stops the signing where there is no quorum without those who
-    /// say so; their agreement, and that of a quorum, frees it.
+    /// say so, or where the store is doubted already; also over restarts. Blocks.
     fn objects(
         &self,
         (log, size): (Log, u64),
         (witness, what): (&Witness<'_>, &str),
         (signers, policy): (&Signers, &Policy),
-    ) {
+    ) -> io::Result<()> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let State { loss, is_contradicted, agreed, objecting, .. } = &mut *state;
-        let name = witness.name;
+        let State { is_doubted, loss, is_contradicted, agreed, objecting, unbelieved } =
+            &mut *state;
+        let (name, key) = (witness.name, (log, witness.name.to_owned()));
         let has_agreed = agreed.get(&log).is_some_and(|agreed| agreed.contains(name));
         if has_agreed || loss.covers((log, size), witness.key) {
-            warn!(witness = name, what, "a witness says what is not believed");
-            return;
+            if unbelieved.insert(key) {
+                warn!(witness = name, what, "a witness says what is not believed");
+            }
+            return Ok(());
         }
-        warn!(witness = name, what, "a witness says that it has seen what is not here");
-        objecting.insert((log, name.to_owned()), what.to_owned());
-        if *is_contradicted || !are_needed(objecting, policy) {
-            return;
+        if objecting.insert(key, what.to_owned()).as_deref() != Some(what) {
+            warn!(witness = name, what, "a witness says that it has seen what is not here");
+        }
+        let is_needed = are_needed(objecting, policy);
+        if *is_contradicted || !(is_needed || *is_doubted) {
+            return Ok(());
         }
         let said = objecting.iter().map(|((_, name), what)| format!("the witness {name} {what}"));
         let said = said.collect::<Vec<_>>().join("; ");
-        let why = format!("{said}. Without them there is no quorum");
+        let quorum = if is_needed { ". Without them there is no quorum" } else { "" };
+        let why = format!("{said}{quorum}");
         signers.hold(Holder::Guard, &lacks(&why, &self.incarnation.acceptance()));
+        if loss.doubted.is_none() {
+            let doubted = Loss { doubted: Some(said), ..loss.clone() };
+            self.incarnation.write(&doubted)?;
+            *loss = doubted;
+        }
+        Ok(())
+    }
+
+    /// Whether it is the first time that this witness is not believed.
+    fn is_newly_unbelieved(&self, log: Log, witness: &VerifierKey) -> bool {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.unbelieved.insert((log, witness.name().to_string()))
     }
 
     /// Whether this witness has agreed with a log since the start.
@@ -320,10 +356,19 @@ impl Relay {
     /// Takes what a witness from elsewhere says and does not prove: that it has seen a tree of
     /// `size` leaves, which is not the beginning of the one here; `what`, as in "the witness w
     /// WHAT".
-    pub fn hear_words(&self, log: Log, witness: &VerifierKey, size: u64, what: &str) {
-        let (Some(guard), Some(signers)) = (&self.guard, &self.signers) else { return };
-        let Some(known) = self.witness_from_elsewhere(witness) else { return };
-        guard.objects((log, size), (&known, what), (signers, self.heads().policy()));
+    pub async fn hear_words(&self, log: Log, witness: &VerifierKey, size: u64, what: String) {
+        let (Some(guard), Some(signers)) = (self.guard.clone(), self.signers.clone()) else {
+            return;
+        };
+        let witness = witness.clone();
+        let heard = self.off_the_workers(move |relay| {
+            let Some(known) = relay.witness_from_elsewhere(&witness) else { return Ok(()) };
+            let keepers = (signers.as_ref(), relay.heads().policy());
+            guard.objects((log, size), (&known, &what), keepers).map_err(Error::fault)
+        });
+        if let Err(error) = heard.await {
+            error!(%error, "what a witness says is not kept over a restart");
+        }
     }
 
     /// The head of the tree without leaves, signed: what a witness can be asked about where no
@@ -370,8 +415,10 @@ impl Relay {
                         guard.contradicts((log, size), (&witness, what), &signers)
                     }
                     Judged::Unproven(why) => {
-                        let witness = witness.name().as_str();
-                        warn!(witness, why, "a witness says what it does not prove");
+                        if guard.is_newly_unbelieved(log, &witness) {
+                            let witness = witness.name().as_str();
+                            warn!(witness, why, "a witness says what it does not prove");
+                        }
                         Ok(())
                     }
                 };

@@ -15,6 +15,7 @@
 //! given-up who accepts that records are lost, and why; only where somebody did
 //! lost LOG SIZE: the most leaves that a head had by which a witness has stopped the signing
 //! since LOG KEY: a witness that has agreed with this log since the loss was accepted
+//! doubted what witnesses have said, and not proven, that is not here
 //! ```
 //!
 //! A copy has other inodes. `loss-accepted` beside it is written by the operator: who accepts the
@@ -66,6 +67,8 @@ pub(super) struct Loss {
     pub(super) lost: BTreeMap<Log, u64>,
     /// The keys of witnesses that have agreed with a log since the loss was accepted.
     pub(super) since: BTreeSet<(Log, String)>,
+    /// What witnesses have said, and not proven, that is not here; none once they have agreed.
+    pub(super) doubted: Option<String>,
 }
 
 impl Loss {
@@ -129,10 +132,14 @@ impl Incarnation {
                 .filter_map(|(log, size)| Some((log, size.parse().ok()?)))
                 .collect(),
             since: of_logs("since").map(|(log, key)| (log, key.to_owned())).collect(),
+            doubted: Some(line("doubted")).filter(|words| !words.is_empty()),
         };
         let inode = fs::metadata(&path)?.ino().to_string();
         if line("file") != inode || line("segment") != self.segment()? {
             return other("it was copied", loss);
+        }
+        if let Some(words) = loss.doubted.clone().filter(|_| !loss.is_lacking()) {
+            return Ok((Found::Other(words), loss));
         }
         Ok((if loss.is_lacking() { Found::Lacking } else { Found::Same }, loss))
     }
@@ -155,6 +162,9 @@ impl Incarnation {
         }
         for (log, size) in &loss.lost {
             text.push_str(&format!("lost {} {size}\n", log.as_str()));
+        }
+        if let Some(words) = &loss.doubted {
+            text.push_str(&format!("doubted {words}\n"));
         }
         for (log, key) in &loss.since {
             text.push_str(&format!("since {} {key}\n", log.as_str()));

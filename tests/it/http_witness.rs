@@ -29,12 +29,18 @@ pub(crate) struct Behind {
     /// What it has cosigned, by the log's name.
     pub(crate) latest: BTreeMap<String, Latest>,
     /// The notes of those, if it shows them: by their path.
-    shown: Option<BTreeMap<String, Note>>,
+    pub(crate) shown: Option<BTreeMap<String, Note>>,
+    /// How often they were looked at.
+    pub(crate) looked_at: usize,
+    /// To another tree of the same size it answers 409, as 1.0.0 has it, and not 422.
+    pub(crate) is_of_1_0: bool,
     /// Answers that come first, the last of them first.
     pub(crate) instead: Vec<(StatusCode, String)>,
     /// It says that it will answer later.
     pub(crate) is_closed: bool,
     pub(crate) asked: usize,
+    /// How often it has said that it has seen another size, by the log's name.
+    pub(crate) conflicts: BTreeMap<String, usize>,
 }
 
 impl Door {
@@ -47,9 +53,12 @@ impl Door {
             keys,
             latest: BTreeMap::new(),
             shown: None,
+            looked_at: 0,
+            is_of_1_0: false,
             instead: Vec::new(),
             is_closed: false,
             asked: 0,
+            conflicts: BTreeMap::new(),
         };
         Self(Arc::new(Mutex::new(behind)))
     }
@@ -73,6 +82,31 @@ impl Door {
         self.behind(|behind| {
             let found = behind.latest.iter().find(|(origin, _)| origin.ends_with(log));
             found.map_or(0, |(_, latest)| latest.size)
+        })
+    }
+
+    /// It has seen something else of the log whose name ends so, of which it has seen something.
+    pub(crate) fn has_seen(&self, log: &str, latest: Latest) {
+        self.behind(|behind| {
+            let found = behind.latest.iter_mut().find(|(origin, _)| origin.ends_with(log));
+            *found.unwrap().1 = latest;
+        });
+    }
+
+    /// A note with its cosignature.
+    pub(crate) fn cosigned(&self, note: &Note) -> Note {
+        self.behind(|behind| {
+            let mut note = note.with_only(|line| !line.is_by(behind.signer.public()));
+            note.add(behind.signer.sign(note.text(), TIME).unwrap());
+            note
+        })
+    }
+
+    /// How often it has said that it has seen another size of the log whose name ends so.
+    pub(crate) fn conflicts(&self, log: &str) -> usize {
+        self.behind(|behind| {
+            let found = behind.conflicts.iter().find(|(origin, _)| origin.ends_with(log));
+            found.map_or(0, |(_, count)| *count)
         })
     }
 
@@ -106,7 +140,10 @@ async fn add_checkpoint(State(door): State<Door>, body: Bytes) -> (StatusCode, S
 
 async fn checkpoint(State(door): State<Door>, Path(origin): Path<String>) -> (StatusCode, String) {
     let path = format!("{origin}/checkpoint");
-    let found = door.behind(|behind| behind.shown.as_ref().and_then(|it| it.get(&path).cloned()));
+    let found = door.behind(|behind| {
+        behind.looked_at += 1;
+        behind.shown.as_ref().and_then(|shown| shown.get(&path).cloned())
+    });
     found.map_or((StatusCode::NOT_FOUND, String::new()), |note| (StatusCode::OK, note.to_string()))
 }
 
@@ -127,7 +164,11 @@ impl Behind {
                 (StatusCode::OK, render_lines(&[line]))
             }
             Err(declined) if declined.status() == 409 => {
+                *self.conflicts.entry(asked.origin().to_owned()).or_default() += 1;
                 (StatusCode::CONFLICT, format!("{}\n", latest.size))
+            }
+            Err(declined) if declined.status() == 422 && self.is_of_1_0 => {
+                (StatusCode::CONFLICT, "another root".to_owned())
             }
             Err(declined) => {
                 (StatusCode::from_u16(declined.status()).unwrap(), declined.to_string())

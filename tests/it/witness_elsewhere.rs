@@ -11,7 +11,7 @@ use axum::http::StatusCode;
 use detente::codec::Log;
 use detente::relay::{Error, Holder, Relay};
 use detente::service::RunningRelay;
-use detente::tlog::witness::Latest;
+use detente::tlog::witness::{Latest, monitoring_path};
 use detente::units::{Caller, Hash};
 use tokio::task::JoinHandle;
 
@@ -19,7 +19,7 @@ use crate::http_witness::Door;
 use crate::net::{self, Dev, PATIENCE, Speaker, copy_tree, until};
 use crate::witness_guard::{as_image, lacks};
 
-const HOUR: Duration = Duration::from_secs(3_600);
+const HOUR: Duration = seconds(3_600);
 
 /// A relay whose witnesses are all elsewhere.
 struct Lab {
@@ -116,20 +116,34 @@ async fn until_free(running: &RunningRelay) {
 }
 
 async fn until_held_for(running: &RunningRelay, words: &str) {
+    until_held_because(running, words).await;
+    assert!(lacks(held(running.relay()).as_deref()));
+}
+
+async fn until_held_because(running: &RunningRelay, words: &str) {
     let says = |holds: &BTreeMap<_, Arc<str>>| {
-        holds.get(&Holder::Guard).is_some_and(|why| lacks(Some(why)) && why.contains(words))
+        holds.get(&Holder::Guard).is_some_and(|why| why.contains(words))
     };
     until_held(running.relay(), says).await;
+}
+
+const fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_waits_until_they_have_said_how_far_they_have_seen() {
     let lab = Lab::new(3, false).await;
     let (store, _) = lab.store_and_older(1, 2).await;
-    // One is not ready yet: it is asked again.
+    // One is not ready yet, and one does not understand the first question: both are asked again.
+    let what = (StatusCode::UNPROCESSABLE_ENTITY, "what?".to_owned());
+    lab.doors[1].behind(|behind| behind.instead.push(what));
     lab.doors[2].behind(|behind| behind.is_closed = true);
     let running = lab.start(&store, 3, HOUR).await;
     until("two have agreed", || running.relay().agreed_witnesses() == 2).await;
+    let holders: Vec<Holder> =
+        running.relay().signers().unwrap().holds().borrow().keys().copied().collect();
+    assert_eq!(holders, [Holder::Start]);
     assert!(held(running.relay()).unwrap().contains("for at most 3600 s"));
     assert!(matches!(lab.say(&running).await, Err(Error::Held(_))));
     lab.doors[2].behind(|behind| behind.is_closed = false);
@@ -148,7 +162,7 @@ async fn a_start_waits_until_they_have_said_how_far_they_have_seen() {
     running.stop().await.unwrap();
     // Who cannot be reached holds up nobody for long.
     lab.end();
-    let running = lab.start(&store, 3, Duration::from_secs(1)).await;
+    let running = lab.start(&store, 3, seconds(1)).await;
     assert!(held(running.relay()).is_some());
     until_free(&running).await;
     lab.say(&running).await.unwrap();
@@ -159,9 +173,11 @@ async fn a_start_waits_until_they_have_said_how_far_they_have_seen() {
 async fn words_of_as_many_as_a_quorum_needs_stop_an_older_store_before_it_signs() {
     let lab = Lab::new(3, false).await;
     let (_, older) = lab.store_and_older(1, 3).await;
-    let image = lab.dev.path().join("image");
-    copy_tree(&older, &image);
-    as_image(&image);
+    let [image, plain] = ["image", "plain"].map(|name| lab.dev.path().join(name));
+    for image in [&image, &plain] {
+        copy_tree(&older, image);
+        as_image(image);
+    }
     let words = "says that it has seen 3 leaves of the traffic log, of which 1 are here";
     let running = lab.start(&older, 2, Duration::ZERO).await;
     assert!(held(running.relay()).unwrap().contains("it was copied"));
@@ -169,34 +185,48 @@ async fn words_of_as_many_as_a_quorum_needs_stop_an_older_store_before_it_signs(
     assert!(matches!(lab.say(&running).await, Err(Error::Held(_))));
     running.stop().await.unwrap();
 
-    // Nothing tells this one from the store that ran last. The wait ends, and this does not.
-    let running = lab.start(&image, 2, Duration::from_secs(1)).await;
-    until_held_for(&running, words).await;
-    until_held(running.relay(), |holds| !holds.contains_key(&Holder::Start)).await;
-    until_held_for(&running, words).await;
-    running.stop().await.unwrap();
+    // Nothing tells this one from the store that ran last. The wait ends, and this does not; nor is
+    // it forgotten while nobody can be asked.
+    for is_closed in [false, true] {
+        lab.doors.iter().for_each(|door| door.behind(|behind| behind.is_closed = is_closed));
+        let running = lab.start(&image, 2, seconds(1)).await;
+        until_held(running.relay(), |holds| !holds.contains_key(&Holder::Start)).await;
+        until_held_because(&running, words).await;
+        assert!(matches!(lab.say(&running).await, Err(Error::Held(_))));
+        running.stop().await.unwrap();
+    }
+    lab.doors.iter().for_each(|door| door.behind(|behind| behind.is_closed = false));
 
-    // One alone cannot stop what all others agree with.
+    // One alone cannot stop what all others agree with, but for a store that is in doubt.
     lab.doors[1..].iter().for_each(|door| door.behind(|behind| behind.latest.clear()));
-    let running = lab.start(&image, 2, HOUR).await;
+    let running = lab.start(&plain, 2, HOUR).await;
     until_free(&running).await;
     assert_eq!(running.relay().agreed_witnesses(), 2);
     running.stop().await.unwrap();
-    // And where it is needed, it does.
-    let running = lab.start(&image, 3, HOUR).await;
-    until_held_for(&running, words).await;
+    let running = lab.start(&image, 2, HOUR).await;
+    until("the others have agreed", || running.relay().agreed_witnesses() == 2).await;
+    until_held_because(&running, words).await;
     // Once it sees its error, that is over.
     lab.doors[0].behind(|behind| behind.latest.clear());
     until_free(&running).await;
     running.stop().await.unwrap();
+    let kept = fs::read_to_string(image.join("incarnation")).unwrap();
+    assert!(!kept.contains("doubted"), "{kept}");
 
     fs::write(older.join("loss-accepted"), "The secretariat, after the fire").unwrap();
-    lab.doors.iter().for_each(|door| door.behind(|behind| behind.asked = 0));
+    let lost = Latest { size: 30, root: Hash([3; 32]) };
+    for door in &lab.doors {
+        door.has_seen("/traffic", lost);
+        door.behind(|behind| behind.conflicts.clear());
+    }
+    let said = || lab.doors.iter().map(|door| door.conflicts("/traffic")).min().unwrap();
     let running = lab.start(&older, 2, Duration::ZERO).await;
     assert_eq!(held(running.relay()), None);
-    lab.say(&running).await.unwrap();
-    until("they are asked", || lab.doors.iter().all(|door| door.behind(|it| it.asked) > 1)).await;
-    lab.say(&running).await.unwrap();
+    // When they say it the second time, the first has been heard.
+    for more in 1..=2 {
+        lab.say(&running).await.unwrap();
+        until("they say what they have seen", || said() >= more).await;
+    }
     assert_eq!(held(running.relay()), None, "what was given up is not believed");
     running.stop().await.unwrap();
     lab.end();
@@ -253,16 +283,50 @@ async fn a_whole_copy_signs_once_they_were_asked_about_what_it_has() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_witness_of_another_tree_stops_the_signing() {
+    for is_of_1_0 in [false, true] {
+        let lab = Lab::new(1, false).await;
+        let (store, _) = lab.store_and_older(1, 2).await;
+        lab.doors[0].has_seen("/traffic", Latest { size: 2, root: Hash([7; 32]) });
+        lab.doors[0].behind(|behind| behind.is_of_1_0 = is_of_1_0);
+        let running = lab.start(&store, 1, HOUR).await;
+        until_held_for(&running, "says that it has seen another traffic log of 2 leaves").await;
+        assert!(matches!(lab.say(&running).await, Err(Error::Held(_))));
+        running.stop().await.unwrap();
+        lab.end();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_that_is_older_than_what_one_says_is_no_agreement() {
+    let lab = Lab::new(1, true).await;
+    let (_, older) = lab.store_and_older(1, 3).await;
+    let old = fs::read_to_string(older.join("public/traffic/checkpoint")).unwrap();
+    let old = lab.doors[0].cosigned(&old.parse().unwrap());
+    let path = monitoring_path("detente-test/traffic");
+    lab.doors[0].behind(|behind| behind.shown.as_mut().unwrap().insert(path, old)).unwrap();
+    let running = lab.start(&older, 1, Duration::ZERO).await;
+    let looks = lab.doors[0].behind(|behind| behind.looked_at);
+    // When it is looked at the second time, the first has been heard.
+    until("it is looked at", || lab.doors[0].behind(|behind| behind.looked_at) >= looks + 2).await;
+    until_held_for(&running, "says that it has seen 3 leaves").await;
+    assert_eq!(running.relay().agreed_witnesses(), 0);
+    running.stop().await.unwrap();
+    lab.end();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_stops_a_running_relay_by_error_is_asked_again() {
     let lab = Lab::new(1, false).await;
     let (store, _) = lab.store_and_older(1, 2).await;
-    let other = Latest { size: 2, root: Hash([7; 32]) };
-    lab.doors[0].behind(|behind| {
-        let traffic = behind.latest.iter_mut().find(|(origin, _)| origin.ends_with("/traffic"));
-        *traffic.unwrap().1 = other;
-    });
-    let running = lab.start(&store, 1, HOUR).await;
-    until_held_for(&running, "says that it has seen another traffic log of 2 leaves").await;
-    assert!(matches!(lab.say(&running).await, Err(Error::Held(_))));
+    let lie = (StatusCode::CONFLICT, "9000\n".to_owned());
+    lab.doors[0].behind(|behind| behind.instead = vec![lie; 20]);
+    // It is not waited for, and asked about what was published.
+    let running = lab.start(&store, 1, Duration::ZERO).await;
+    until_held_for(&running, "says that it has seen 9000 leaves").await;
+    lab.doors[0].behind(|behind| behind.instead.clear());
+    until_free(&running).await;
+    lab.say(&running).await.unwrap();
+    lab.until_seen(3).await;
     running.stop().await.unwrap();
     lab.end();
 }
