@@ -158,7 +158,8 @@ impl Guard {
                 }
             }
         }
-        let is_asked = !within.is_zero() && !is_met_by(policy, |_| false);
+        // A new log has nothing that anybody could have seen.
+        let is_asked = !is_new && !within.is_zero() && !is_met_by(policy, |_| false);
         if is_asked && signers.held().is_none() {
             let seconds = within.as_secs();
             let why = format!(
