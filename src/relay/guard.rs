@@ -9,8 +9,8 @@
 //! only with the log's own signature under it: no desk can stop the relay by words alone. Those
 //! from elsewhere often have nothing but words (tlog-witness answers with a size). Words stop it
 //! where, without those who say so, there is no quorum, and any at all where the store may be an
-//! older copy; but not those of a witness that has agreed since the start, for no store gets shorter
-//! while it is in use.
+//! older copy; but not those of a witness that has agreed since the start, for no store gets
+//! shorter while it is in use.
 //!
 //! Once a loss is accepted, witnesses that have seen what is lost go on showing it, and are not
 //! believed. A witness that has agreed with the log since cannot have seen it: what that one then
