@@ -170,18 +170,19 @@ impl Ask for Link<'_> {
         let mut refused = 0;
         loop {
             let asking = self.witness.request("add-checkpoint", Some(&body));
-            let why = match timeout(ASK_WITHIN, asking).await {
+            let say = |why: String| self.place.trouble(log, &why.clone(), why);
+            match timeout(ASK_WITHIN, asking).await {
                 Ok(Ok(Answer { status, .. }))
                     if (status == 429 || status >= 500) && refused < REFUSALS_MAX =>
                 {
                     refused += 1;
-                    format!("it answered {status}, and is asked again")
+                    // What it answers in the end is said in the log.
+                    self.place.gone(format!("it answered {status}, and is asked again"));
                 }
                 Ok(Ok(answer)) => return Ok(answer),
-                Ok(Err(error)) => format!("it is not reached: {error}"),
-                Err(_elapsed) => format!("it has not answered in {} s", ASK_WITHIN.as_secs()),
-            };
-            self.place.trouble(log, &why.clone(), why);
+                Ok(Err(error)) => say(format!("it is not reached: {error}")),
+                Err(_elapsed) => say(format!("it has not answered in {} s", ASK_WITHIN.as_secs())),
+            }
             sleep(pause).await;
             let is_held = self.relay.signers().is_some_and(|signers| signers.held().is_some());
             pause = (pause * 2).min(if is_held { PAUSE_HELD_MAX } else { PAUSE_MAX });

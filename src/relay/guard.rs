@@ -48,14 +48,12 @@ pub(super) struct Guard {
 struct State {
     /// It may be an older copy: nothing is signed until the quorum has spoken.
     is_doubted: bool,
-    /// What it lacks; as it is in the incarnation's file, unless it is doubted.
+    /// What it lacks, and what is said of it; as it is in the incarnation's file.
     loss: Loss,
     /// A witness has shown that this store lacks what was signed.
     is_contradicted: bool,
     /// Witnesses of the policy whose newest head is here, log by log.
     agreed: BTreeMap<Log, BTreeSet<String>>,
-    /// Witnesses of the policy that say they have seen what is not here, and what that is.
-    objecting: Objecting,
     /// Witnesses of which it was said in the relay's log that they are not believed.
     unbelieved: BTreeSet<(Log, String)>,
 }
@@ -83,12 +81,9 @@ fn is_met_by(policy: &Policy, which: impl Fn(&Witness<'_>) -> bool) -> bool {
     policy.is_quorum(&policy.witnesses().filter(which).map(|witness| witness.name).collect())
 }
 
-/// Witnesses that say they have seen what is not here, log by log, and what that is.
-type Objecting = BTreeMap<(Log, String), String>;
-
 /// Whether there is no quorum for one of the logs without those that object to it.
-fn are_needed(objecting: &Objecting, policy: &Policy) -> bool {
-    let objects = |log: Log, name: &str| objecting.contains_key(&(log, name.to_owned()));
+fn are_needed(loss: &Loss, policy: &Policy) -> bool {
+    let objects = |log: Log, name: &str| loss.objecting.contains_key(&(log, name.to_owned()));
     Log::ALL.iter().any(|log| !is_met_by(policy, |witness| !objects(*log, witness.name)))
 }
 
@@ -100,6 +95,14 @@ fn doubted(why: &str, acceptance: &Path) -> String {
          that records may be lost and why, and start the relay again",
         acceptance.display()
     )
+}
+
+/// Why a store is held to which witnesses object.
+fn objected(loss: &Loss, is_needed: bool, acceptance: &Path) -> String {
+    let said = loss.objecting.iter().map(|((_, name), what)| format!("the witness {name} {what}"));
+    let said = said.collect::<Vec<_>>().join("; ");
+    let quorum = if is_needed { ". Without them there is no quorum" } else { "" };
+    lacks(&format!("{said}{quorum}"), acceptance)
 }
 
 /// Why a store is held that lacks something, and what is to be done.
@@ -125,14 +128,21 @@ impl Guard {
         let (found, loss) = incarnation.look()?;
         let acceptance = incarnation.acceptance();
         let mut state = State { loss, ..State::default() };
+        // Who is no witness of the policy any more is not waited for.
+        let from_elsewhere = policy.witnesses().filter(|witness| witness.url.is_some());
+        let known: BTreeSet<&str> = from_elsewhere.map(|witness| witness.name).collect();
+        state.loss.objecting.retain(|(_, name), _| known.contains(name.as_str()));
         if let Some(words) = incarnation.accepted()? {
             error!(words, "the operator accepts that records of the logs are lost");
             let lost = std::mem::take(&mut state.loss.lost);
             state.loss = Loss { given_up: Some(words), lost, ..Loss::default() };
-            incarnation.write(&state.loss)?;
+            incarnation.write(&state.loss, false)?;
             incarnation.take_acceptance()?;
         } else {
             match found {
+                Found::Same if are_needed(&state.loss, policy) => {
+                    signers.hold(Holder::Guard, &objected(&state.loss, true, &acceptance));
+                }
                 Found::Same => {}
                 Found::Lacking => {
                     state.is_contradicted = true;
@@ -141,20 +151,22 @@ impl Guard {
                 }
                 Found::Other(_) if is_new => {
                     state.loss = Loss::default();
-                    incarnation.write(&state.loss)?;
+                    incarnation.write(&state.loss, false)?;
                 }
                 Found::Other(why) if is_met_by(policy, |_| false) && !state.loss.is_lacking() => {
                     warn!(why, "the store may be an older copy, and no witness can tell");
-                    state.loss.doubted = None;
-                    incarnation.write(&state.loss)?;
+                    incarnation.write(&state.loss, false)?;
                 }
                 Found::Other(why) => {
                     state.is_doubted = true;
                     // Of a copy nobody has accepted anything.
-                    if state.loss.doubted.as_ref() != Some(&why) {
-                        (state.loss.given_up, state.loss.since) = (None, BTreeSet::new());
-                    }
-                    signers.hold(Holder::Guard, &doubted(&why, &acceptance));
+                    (state.loss.given_up, state.loss.since) = (None, BTreeSet::new());
+                    let why = if state.loss.objecting.is_empty() {
+                        doubted(&why, &acceptance)
+                    } else {
+                        objected(&state.loss, are_needed(&state.loss, policy), &acceptance)
+                    };
+                    signers.hold(Holder::Guard, &why);
                 }
             }
         }
@@ -180,42 +192,33 @@ impl Guard {
         (signers, policy): (&Signers, &Policy),
     ) -> io::Result<()> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let State { is_doubted, loss, is_contradicted, agreed, objecting, .. } = &mut *state;
-        let since = (log, witness.to_string());
-        if loss.given_up.is_some() && !loss.since.contains(&since) {
-            loss.since.insert(since.clone());
-            if let Err(error) = self.incarnation.write(loss) {
-                loss.since.remove(&since);
-                return Err(error);
-            }
+        let State { is_doubted, loss, is_contradicted, agreed, .. } = &mut *state;
+        let mut next = loss.clone();
+        if next.given_up.is_some() {
+            next.since.insert((log, witness.to_string()));
         }
-        let Some(Witness { name, .. }) = policy.witnesses().find(|known| known.key == witness)
-        else {
-            return Ok(());
-        };
-        agreed.entry(log).or_default().insert(name.to_owned());
-        objecting.remove(&(log, name.to_owned()));
-        if *is_contradicted {
-            return Ok(());
+        let known = policy.witnesses().find(|known| known.key == witness);
+        if let Some(Witness { name, .. }) = known {
+            next.objecting.remove(&(log, name.to_owned()));
+            agreed.entry(log).or_default().insert(name.to_owned());
         }
         let has_quorum = |log: &Log| {
             let names = agreed.get(log);
             names.is_some_and(|names| policy.is_quorum(&names.iter().map(String::as_str).collect()))
         };
         let has_spoken = Log::ALL.iter().all(has_quorum);
-        let is_free = if *is_doubted {
-            has_spoken && objecting.is_empty()
-        } else {
-            !are_needed(objecting, policy)
-        };
-        if is_free && (*is_doubted || loss.doubted.is_some()) {
-            let settled = match loss.given_up {
-                Some(_) => Loss { doubted: None, ..loss.clone() },
-                None => Loss::default(),
-            };
-            self.incarnation.write(&settled)?;
-            (*is_doubted, *loss) = (false, settled);
+        let is_settled = *is_doubted && has_spoken && next.objecting.is_empty();
+        if is_settled {
+            next = Loss::default();
         }
+        if is_settled || next != *loss {
+            self.incarnation.write(&next, *is_doubted && !is_settled)?;
+            (*loss, *is_doubted) = (next, *is_doubted && !is_settled);
+        }
+        if known.is_none() || *is_contradicted {
+            return Ok(());
+        }
+        let is_free = !*is_doubted && !are_needed(loss, policy);
         // Before anybody else can hold them: the state is still locked.
         let was_held = is_free && signers.release(Holder::Guard);
         let has_waited = has_spoken && signers.release(Holder::Start);
@@ -242,7 +245,7 @@ impl Guard {
         signers: &Signers,
     ) -> io::Result<()> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let State { loss, is_contradicted, unbelieved, .. } = &mut *state;
+        let State { is_doubted, loss, is_contradicted, unbelieved, .. } = &mut *state;
         let name = witness.name().as_str();
         if loss.covers((log, size), witness) {
             if unbelieved.insert((log, name.to_owned())) {
@@ -251,7 +254,8 @@ impl Guard {
             return Ok(());
         }
         let is_past = loss.is_past(log, size);
-        *is_contradicted = true;
+        // That is no doubt any more.
+        (*is_contradicted, *is_doubted) = (true, false);
         // First of all: the disk may refuse the rest.
         let why = format!("the witness {name} has cosigned {what}");
         signers.hold(Holder::Guard, &lacks(&why, &self.incarnation.acceptance()));
@@ -260,7 +264,7 @@ impl Guard {
             loss.lost.insert(log, size);
         }
         // Also again, where the disk has refused it before.
-        self.incarnation.write(loss)
+        self.incarnation.write(loss, false)
     }
 
     /// A witness from elsewhere says, and does not prove, that it has seen what is not here: a tree
@@ -273,8 +277,7 @@ impl Guard {
         (signers, policy): (&Signers, &Policy),
     ) -> io::Result<()> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let State { is_doubted, loss, is_contradicted, agreed, objecting, unbelieved } =
-            &mut *state;
+        let State { is_doubted, loss, is_contradicted, agreed, unbelieved } = &mut *state;
         let (name, key) = (witness.name, (log, witness.name.to_owned()));
         let has_agreed = agreed.get(&log).is_some_and(|agreed| agreed.contains(name));
         if has_agreed || loss.covers((log, size), witness.key) {
@@ -283,22 +286,15 @@ impl Guard {
             }
             return Ok(());
         }
-        if objecting.insert(key, what.to_owned()).as_deref() != Some(what) {
+        let is_new = loss.objecting.insert(key, what.to_owned()).is_none();
+        let is_needed = are_needed(loss, policy);
+        if !*is_contradicted && (is_needed || *is_doubted) {
+            let why = objected(loss, is_needed, &self.incarnation.acceptance());
+            signers.hold(Holder::Guard, &why);
+        }
+        if is_new {
             warn!(witness = name, what, "a witness says that it has seen what is not here");
-        }
-        let is_needed = are_needed(objecting, policy);
-        if *is_contradicted || !(is_needed || *is_doubted) {
-            return Ok(());
-        }
-        let said = objecting.iter().map(|((_, name), what)| format!("the witness {name} {what}"));
-        let said = said.collect::<Vec<_>>().join("; ");
-        let quorum = if is_needed { ". Without them there is no quorum" } else { "" };
-        let why = format!("{said}{quorum}");
-        signers.hold(Holder::Guard, &lacks(&why, &self.incarnation.acceptance()));
-        if loss.doubted.is_none() {
-            let doubted = Loss { doubted: Some(said), ..loss.clone() };
-            self.incarnation.write(&doubted)?;
-            *loss = doubted;
+            self.incarnation.write(loss, *is_doubted)?;
         }
         Ok(())
     }

@@ -15,10 +15,10 @@
 //! given-up who accepts that records are lost, and why; only where somebody did
 //! lost LOG SIZE: the most leaves that a head had by which a witness has stopped the signing
 //! since LOG KEY: a witness that has agreed with this log since the loss was accepted
-//! doubted what witnesses have said, and not proven, that is not here
+//! objects LOG WITNESS WORDS: one that says, and does not prove, that it has seen what is not here
 //! ```
 //!
-//! A copy has other inodes. `loss-accepted` beside it is written by the operator: who accepts the
+//! A copy has other inodes; `file 0` stays in doubt. `loss-accepted` beside it is written by the operator: who accepts the
 //! loss, and why. It is read at the start, and becomes the line `given-up`. With `lost` alone the
 //! store lacks what nobody has given up.
 
@@ -67,8 +67,9 @@ pub(super) struct Loss {
     pub(super) lost: BTreeMap<Log, u64>,
     /// The keys of witnesses that have agreed with a log since the loss was accepted.
     pub(super) since: BTreeSet<(Log, String)>,
-    /// What witnesses have said, and not proven, that is not here; none once they have agreed.
-    pub(super) doubted: Option<String>,
+    /// Witnesses that say, and do not prove, that they have seen what is not here, by their names in
+    /// the policy, and what that is.
+    pub(super) objecting: BTreeMap<(Log, String), String>,
 }
 
 impl Loss {
@@ -132,20 +133,23 @@ impl Incarnation {
                 .filter_map(|(log, size)| Some((log, size.parse().ok()?)))
                 .collect(),
             since: of_logs("since").map(|(log, key)| (log, key.to_owned())).collect(),
-            doubted: Some(line("doubted")).filter(|words| !words.is_empty()),
+            objecting: of_logs("objects")
+                .filter_map(|(log, line)| {
+                    let (witness, words) = line.split_once(' ')?;
+                    Some(((log, witness.to_owned()), words.to_owned()))
+                })
+                .collect(),
         };
         let inode = fs::metadata(&path)?.ino().to_string();
         if line("file") != inode || line("segment") != self.segment()? {
             return other("it was copied", loss);
         }
-        if let Some(words) = loss.doubted.clone().filter(|_| !loss.is_lacking()) {
-            return Ok((Found::Other(words), loss));
-        }
         Ok((if loss.is_lacking() { Found::Lacking } else { Found::Same }, loss))
     }
 
-    /// Says that this is the store that runs now, and what it lacks. Durable when it answers.
-    pub(super) fn write(&self, loss: &Loss) -> io::Result<()> {
+    /// Says what this store lacks, and that it is the one that runs now, unless it `is_doubted`.
+    /// Durable when it answers.
+    pub(super) fn write(&self, loss: &Loss, is_doubted: bool) -> io::Result<()> {
         let (path, aside) =
             (self.store.join(INCARNATION_FILE), self.store.join(format!("{INCARNATION_FILE}.new")));
         let mut options = File::options();
@@ -153,7 +157,8 @@ impl Incarnation {
         let mut file = options.open(&aside)?;
         let mut id = [0; 16];
         aws_lc_rs::rand::fill(&mut id).map_err(|_| io::Error::other("no random bytes"))?;
-        let (inode, segment) = (file.metadata()?.ino(), self.segment()?);
+        let inode = if is_doubted { 0 } else { file.metadata()?.ino() };
+        let segment = self.segment()?;
         let (id, journal) = (HEXLOWER.encode(&id), self.journal);
         let mut text =
             format!("{FORM}\nid {id}\njournal {journal}\nfile {inode}\nsegment {segment}\n");
@@ -163,8 +168,8 @@ impl Incarnation {
         for (log, size) in &loss.lost {
             text.push_str(&format!("lost {} {size}\n", log.as_str()));
         }
-        if let Some(words) = &loss.doubted {
-            text.push_str(&format!("doubted {words}\n"));
+        for ((log, witness), words) in &loss.objecting {
+            text.push_str(&format!("objects {} {witness} {words}\n", log.as_str()));
         }
         for (log, key) in &loss.since {
             text.push_str(&format!("since {} {key}\n", log.as_str()));

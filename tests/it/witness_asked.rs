@@ -318,7 +318,7 @@ async fn a_witness_from_elsewhere_is_asked_over_http() {
         |words: &str| net.edge.witnesses().list().iter().any(|state| state.trouble.contains(words));
     common::until("its silence is noticed", || troubled("in 10 s")).await;
     let serving = door.serve(listener);
-    // 409 with a size beyond: not asked again about this head. 503: final for the next.
+    // 409 with a size beyond: not asked again about this head. 503: asked again.
     common::until("it is asked", || door.behind(|behind| behind.asked) >= 1).await;
     say_twice(&net).await;
     let by_it = |head: &PublicHead| head.cosignatures.iter().any(|known| known.line.is_by(&key));

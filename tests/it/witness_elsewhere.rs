@@ -96,6 +96,12 @@ impl Lab {
         (store, older)
     }
 
+    /// These say that they will answer later, or no longer.
+    fn close(&self, which: std::ops::Range<usize>, is_closed: bool) {
+        let doors = self.doors.get(which).unwrap();
+        doors.iter().for_each(|door| door.behind(|behind| behind.is_closed = is_closed));
+    }
+
     fn end(&self) {
         self.serving.iter().for_each(JoinHandle::abort);
     }
@@ -115,14 +121,14 @@ async fn until_free(running: &RunningRelay) {
     until_held(running.relay(), BTreeMap::is_empty).await;
 }
 
-async fn until_held_for(running: &RunningRelay, words: &str) {
-    until_held_because(running, words).await;
-    assert!(lacks(held(running.relay()).as_deref()));
+/// What is kept of what its witnesses have said of a store.
+fn kept(store: &Path) -> String {
+    fs::read_to_string(store.join("incarnation")).unwrap()
 }
 
-async fn until_held_because(running: &RunningRelay, words: &str) {
+async fn until_held_for(running: &RunningRelay, words: &str) {
     let says = |holds: &BTreeMap<_, Arc<str>>| {
-        holds.get(&Holder::Guard).is_some_and(|why| why.contains(words))
+        holds.get(&Holder::Guard).is_some_and(|why| lacks(Some(why)) && why.contains(words))
     };
     until_held(running.relay(), says).await;
 }
@@ -173,11 +179,9 @@ async fn a_start_waits_until_they_have_said_how_far_they_have_seen() {
 async fn words_of_as_many_as_a_quorum_needs_stop_an_older_store_before_it_signs() {
     let lab = Lab::new(3, false).await;
     let (_, older) = lab.store_and_older(1, 3).await;
-    let [image, plain] = ["image", "plain"].map(|name| lab.dev.path().join(name));
-    for image in [&image, &plain] {
-        copy_tree(&older, image);
-        as_image(image);
-    }
+    let [image, copy] = ["image", "copy"].map(|name| lab.dev.path().join(name));
+    [&image, &copy].into_iter().for_each(|to| copy_tree(&older, to));
+    as_image(&image);
     let words = "says that it has seen 3 leaves of the traffic log, of which 1 are here";
     let running = lab.start(&older, 2, Duration::ZERO).await;
     assert!(held(running.relay()).unwrap().contains("it was copied"));
@@ -188,30 +192,40 @@ async fn words_of_as_many_as_a_quorum_needs_stop_an_older_store_before_it_signs(
     // Nothing tells this one from the store that ran last. The wait ends, and this does not; nor is
     // it forgotten while nobody can be asked.
     for is_closed in [false, true] {
-        lab.doors.iter().for_each(|door| door.behind(|behind| behind.is_closed = is_closed));
+        lab.close(0..3, is_closed);
         let running = lab.start(&image, 2, seconds(1)).await;
         until_held(running.relay(), |holds| !holds.contains_key(&Holder::Start)).await;
-        until_held_because(&running, words).await;
+        until_held_for(&running, words).await;
         assert!(matches!(lab.say(&running).await, Err(Error::Held(_))));
         running.stop().await.unwrap();
     }
-    lab.doors.iter().for_each(|door| door.behind(|behind| behind.is_closed = false));
-
-    // One alone cannot stop what all others agree with, but for a store that is in doubt.
+    // One alone cannot stop what all others agree with.
     lab.doors[1..].iter().for_each(|door| door.behind(|behind| behind.latest.clear()));
-    let running = lab.start(&plain, 2, HOUR).await;
+    lab.close(0..3, false);
+    let running = lab.start(&image, 2, HOUR).await;
     until_free(&running).await;
     assert_eq!(running.relay().agreed_witnesses(), 2);
     running.stop().await.unwrap();
-    let running = lab.start(&image, 2, HOUR).await;
+
+    // But for a store that is in doubt, also when it is not there after a restart.
+    lab.close(1..3, true);
+    let running = lab.start(&copy, 2, Duration::ZERO).await;
+    until_held_for(&running, words).await;
+    until("it is kept", || kept(&copy).contains("objects traffic w1 says")).await;
+    lab.close(1..3, false);
     until("the others have agreed", || running.relay().agreed_witnesses() == 2).await;
-    until_held_because(&running, words).await;
+    until_held_for(&running, words).await;
+    running.stop().await.unwrap();
+    lab.close(0..1, true);
+    let running = lab.start(&copy, 2, Duration::ZERO).await;
+    until("the others have agreed", || running.relay().agreed_witnesses() == 2).await;
+    until_held_for(&running, words).await;
     // Once it sees its error, that is over.
     lab.doors[0].behind(|behind| behind.latest.clear());
+    lab.close(0..1, false);
     until_free(&running).await;
+    assert!(!kept(&copy).contains("objects"));
     running.stop().await.unwrap();
-    let kept = fs::read_to_string(image.join("incarnation")).unwrap();
-    assert!(!kept.contains("doubted"), "{kept}");
 
     fs::write(older.join("loss-accepted"), "The secretariat, after the fire").unwrap();
     let lost = Latest { size: 30, root: Hash([3; 32]) };
@@ -238,8 +252,7 @@ async fn a_head_that_one_shows_is_proof() {
     let (_, older) = lab.store_and_older(1, 3).await;
     let running = lab.start(&older, 1, Duration::ZERO).await;
     until_held_for(&running, "cosigned a head of 3 leaves of the traffic log, of which 1").await;
-    let kept = || fs::read_to_string(older.join("incarnation")).unwrap();
-    until("it is kept", || kept().contains("\nlost traffic 3\n")).await;
+    until("it is kept", || kept(&older).contains("\nlost traffic 3\n")).await;
     running.stop().await.unwrap();
     lab.end();
     let running = lab.start(&older, 1, Duration::ZERO).await;
@@ -294,6 +307,44 @@ async fn a_witness_of_another_tree_stops_the_signing() {
         running.stop().await.unwrap();
         lab.end();
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hold_by_words_ends_after_a_restart_as_it_would_have_before() {
+    let lab = Lab::new(2, false).await;
+    let (store, _) = lab.store_and_older(1, 2).await;
+    let copy = lab.dev.path().join("copy");
+    copy_tree(&store, &copy);
+    // Of a loss that was accepted long ago, and of words, no proof is made.
+    let incarnation = kept(&copy) + "given-up after the fire\nlost traffic 1\n";
+    fs::write(copy.join("incarnation"), incarnation).unwrap();
+    let seen = lab.doors[0].behind(|behind| behind.latest.clone());
+    for store in [&store, &copy] {
+        lab.close(1..2, true);
+        lab.doors[0].has_seen("/traffic", Latest { size: 9_000, root: Hash([3; 32]) });
+        let running = lab.start(store, 2, Duration::ZERO).await;
+        until_held_for(&running, "says that it has seen 9000 leaves").await;
+        until("it is kept", || kept(store).contains("objects traffic w1 ")).await;
+        running.stop().await.unwrap();
+        lab.doors[0].behind(|behind| behind.latest.clone_from(&seen));
+        // The store that ran last needs no more than that it takes its words back.
+        lab.close(1..2, store.ends_with("store"));
+        let running = lab.start(store, 2, Duration::ZERO).await;
+        until_free(&running).await;
+        running.stop().await.unwrap();
+    }
+    // Who is no witness any more has no say.
+    lab.doors[0].has_seen("/traffic", Latest { size: 9_000, root: Hash([3; 32]) });
+    let running = lab.start(&store, 2, Duration::ZERO).await;
+    until_held_for(&running, "says that it has seen 9000 leaves").await;
+    until("it is kept", || kept(&store).contains("objects traffic w1 ")).await;
+    running.stop().await.unwrap();
+    lab.end();
+    let mut config = lab.dev.relay_config();
+    config.store.directory = store;
+    let running = RunningRelay::start(&config).await.unwrap();
+    assert_eq!(held(running.relay()), None);
+    running.stop().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
