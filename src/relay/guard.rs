@@ -172,7 +172,7 @@ impl Guard {
         }
         // A new log has nothing that anybody could have seen.
         let is_asked = !is_new && !within.is_zero() && !is_met_by(policy, |_| false);
-        if is_asked && signers.held().is_none() {
+        if is_asked {
             let seconds = within.as_secs();
             let why = format!(
                 "the relay has just started: for at most {seconds} s it waits until the quorum of \

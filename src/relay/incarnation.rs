@@ -18,9 +18,9 @@
 //! objects LOG WITNESS WORDS: one that says, and does not prove, that it has seen what is not here
 //! ```
 //!
-//! A copy has other inodes; `file 0` stays in doubt. `loss-accepted` beside it is written by the operator: who accepts the
-//! loss, and why. It is read at the start, and becomes the line `given-up`. With `lost` alone the
-//! store lacks what nobody has given up.
+//! A copy has other inodes; `file 0` stays in doubt. `loss-accepted` beside it is written by the
+//! operator: who accepts the loss, and why. It is read at the start, and becomes the line
+//! `given-up`. With `lost` alone the store lacks what nobody has given up.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -67,8 +67,8 @@ pub(super) struct Loss {
     pub(super) lost: BTreeMap<Log, u64>,
     /// The keys of witnesses that have agreed with a log since the loss was accepted.
     pub(super) since: BTreeSet<(Log, String)>,
-    /// Witnesses that say, and do not prove, that they have seen what is not here, by their names in
-    /// the policy, and what that is.
+    /// Witnesses that say, and do not prove, that they have seen what is not here, by their names
+    /// in the policy, and what that is.
     pub(super) objecting: BTreeMap<(Log, String), String>,
 }
 
