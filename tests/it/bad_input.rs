@@ -221,7 +221,7 @@ impl Lab {
 }
 
 async fn start(dev: &Dev) -> RunningRelay {
-    RunningRelay::start(&config::Relay::read(&dev.made.relay_config).unwrap()).await.unwrap()
+    net::relay_here(&config::Relay::read(&dev.made.relay_config).unwrap()).await
 }
 
 const TO: &str = "envelope.header.context.to";

@@ -37,7 +37,7 @@ const QUESTION: [&str; 12] = [
 impl Lab {
     pub(crate) async fn new() -> Self {
         let dev = Dev::new(&["NL", "RO", "SG"]);
-        let relay = RunningRelay::start(&dev.relay_config()).await.unwrap();
+        let relay = net::relay_here(&dev.relay_config()).await;
         let mut agents = Vec::new();
         for id in ["NL", "RO"] {
             let config = config::Desk::read(&dev.made.desk_configs[&net::desk(id)]).unwrap();

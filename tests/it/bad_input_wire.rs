@@ -41,7 +41,7 @@ struct Lab {
 impl Lab {
     async fn new() -> Self {
         let dev = Dev::new(&["NL", "RO"]);
-        let relay = RunningRelay::start(&dev.relay_config()).await.unwrap();
+        let relay = net::relay_here(&dev.relay_config()).await;
         let end = |member| (net::relay_client(&dev, member), Speaker::new(&dev, member));
         let (nl, ro) = (end("NL"), end("RO"));
         Self { dev, relay, nl, ro }
@@ -51,7 +51,7 @@ impl Lab {
     async fn restart(self) -> Self {
         let Self { dev, relay, nl, ro } = self;
         relay.stop().await.unwrap();
-        let relay = RunningRelay::start(&dev.relay_config()).await.unwrap();
+        let relay = net::relay_here(&dev.relay_config()).await;
         Self { dev, relay, nl, ro }
     }
 

@@ -44,7 +44,7 @@ struct Lab {
 impl Lab {
     async fn new() -> Self {
         let dev = Dev::new(&["NL", "RO"]);
-        let relay = RunningRelay::start(&dev.relay_config()).await.unwrap();
+        let relay = net::relay_here(&dev.relay_config()).await;
         let nl = RunningAgent::start(&dev.desk_config("NL")).await.unwrap();
         let ro = RunningAgent::start(&dev.desk_config("RO")).await.unwrap();
         let agents = [nl, ro];

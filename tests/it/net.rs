@@ -20,6 +20,7 @@ use detente::identity::{Unlock, keyfile};
 use detente::pki::{self, DevNetwork, Spec, dev_network};
 use detente::relay::Signers;
 use detente::rules::Directory;
+use detente::service::{RunningRelay, StartError};
 use detente::units::{CaseId, DeskId, HOUR_MS, MessageId, Name, Timestamp};
 use detente::wire::detente::form::v1 as form;
 use rustix::process::{Pid, Signal};
@@ -155,6 +156,20 @@ pub(crate) fn free_ports() -> u16 {
         }
     }
     panic!("no three ports are free");
+}
+
+/// Starts the relay in this process. Where its port is taken, it is tried again: a child that was
+/// just forked by another test holds the sockets of one that has stopped for a moment more.
+pub(crate) async fn relay_here(config: &config::Relay) -> RunningRelay {
+    let started = Instant::now();
+    loop {
+        match RunningRelay::start(config).await {
+            Err(StartError::Bind { .. }) if started.elapsed() < PATIENCE => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            outcome => return outcome.unwrap(),
+        }
+    }
 }
 
 /// The text with `to` in every place of `from`, which must be there: a test whose change comes to

@@ -31,7 +31,7 @@ struct Lab {
 impl Lab {
     async fn new() -> Self {
         let dev = Dev::new(&["NL", "RO"]);
-        let relay = RunningRelay::start(&dev.relay_config()).await.unwrap();
+        let relay = net::relay_here(&dev.relay_config()).await;
         let end = |member| (net::relay_client(&dev, member), Speaker::new(&dev, member));
         let (nl, ro) = (end("NL"), end("RO"));
         let chief = Speaker::officer(&dev, "RO", "chief");

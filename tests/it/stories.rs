@@ -4,13 +4,13 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use detente::service::{RunningAgent, RunningRelay};
+use detente::service::RunningAgent;
 use detente::story::{self, Story, Verdict, report};
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::log_stories;
-use super::net::Dev;
+use super::net::{Dev, relay_here};
 
 /// A head, and room for steps.
 const HEAD: &str = "Story: A test\nStart: 2026-03-02T08:00Z\nMember NL\nMember RO\n";
@@ -287,7 +287,7 @@ async fn what_builds_on_a_request_that_failed_is_wrong() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_desk_that_is_not_reached_is_named_with_its_line_before_the_first_step() {
     let dev = Dev::new(&["NL", "RO"]);
-    let relay = RunningRelay::start(&dev.relay_config()).await.unwrap();
+    let relay = relay_here(&dev.relay_config()).await;
     let agent = RunningAgent::start(&dev.desk_config("NL")).await.unwrap();
     let cases = [
         ("then NL asks RO for PRESERVATION, called A", "the agent of RO/cyber is not reached at "),
@@ -417,7 +417,7 @@ async fn every_kind_of_expectation_can_be_wrong() {
 #[tokio::test(flavor = "multi_thread")]
 async fn on_a_network_that_runs_what_needs_a_clock_is_skipped_and_never_passed() {
     let dev = Dev::new(&["NL", "RO"]);
-    let relay = RunningRelay::start(&dev.relay_config()).await.unwrap();
+    let relay = relay_here(&dev.relay_config()).await;
     let mut agents = Vec::new();
     for member in ["NL", "RO"] {
         agents.push(RunningAgent::start(&dev.desk_config(member)).await.unwrap());

@@ -61,7 +61,7 @@ impl Lab {
         config.store.directory = store.to_owned();
         config.publish.interval_seconds = Duration::from_millis(50);
         config.logs.wait_for_witnesses_seconds = waits;
-        RunningRelay::start(&config).await.unwrap()
+        net::relay_here(&config).await
     }
 
     async fn say(&self, running: &RunningRelay) -> Result<(), Error> {
@@ -342,7 +342,7 @@ async fn a_hold_by_words_ends_after_a_restart_as_it_would_have_before() {
     lab.end();
     let mut config = lab.dev.relay_config();
     config.store.directory = store;
-    let running = RunningRelay::start(&config).await.unwrap();
+    let running = net::relay_here(&config).await;
     assert_eq!(held(running.relay()), None);
     running.stop().await.unwrap();
 }

@@ -195,6 +195,6 @@ async fn a_policy_file_that_is_not_of_this_network_is_refused_at_the_start() {
     }
     std::fs::write(&file, own).unwrap();
     let config = detente::config::Relay::read(&relay_config).unwrap();
-    let running = RunningRelay::start(&config).await.unwrap();
+    let running = net::relay_here(&config).await;
     running.stop().await.unwrap();
 }
