@@ -50,7 +50,7 @@ pub struct HttpWitness {
     base: String,
     host: String,
     port: u16,
-    /// None over plain HTTP, which is good enough for what is public and signed.
+    /// None over plain HTTP, where anybody on the way can answer with an older cosignature.
     tls: Option<TlsConnector>,
 }
 

@@ -158,8 +158,8 @@ pub(crate) fn free_ports() -> u16 {
     panic!("no three ports are free");
 }
 
-/// Starts the relay in this process. Where its port is taken, it is tried again: a child that was
-/// just forked by another test holds the sockets of one that has stopped for a moment more.
+/// Starts the relay in this process. Where its port is taken, it is tried again: a child that
+/// another test has just forked can hold the sockets of one that has stopped for a moment more.
 pub(crate) async fn relay_here(config: &config::Relay) -> RunningRelay {
     let started = Instant::now();
     loop {
